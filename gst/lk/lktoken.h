@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* lktoken: LiveKit access tokens: JSON Web Tokens (RFC 7519) signed with HS256 (RFC 7518 §3.2). Pure. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* What a token says, as far as a client wants to know. Read without checking the signature: only the server can. */
+typedef struct
+{
+  gchar *api_key;               /* iss */
+  gchar *identity;              /* sub, else jti */
+  gchar *name;
+  gchar *room;                  /* video.room */
+  gint64 not_before_s, expires_s;       /* unix seconds, 0 = not given */
+  gboolean room_join, can_publish, can_subscribe, can_publish_data, can_update_own_metadata, hidden;
+  gchar **can_publish_sources;  /* NULL = all */
+} LkTokenClaims;
+
+typedef struct
+{
+  const gchar *api_key, *api_secret;
+  const gchar *room, *identity, *name, *metadata;       /* name and metadata may be NULL */
+  GHashTable *attributes;       /* string to string, or NULL */
+  gint64 now_s;                 /* unix seconds */
+  guint valid_s;                /* from now */
+} LkTokenRequest;
+
+/* A signed token, or NULL with LK_ERROR_SETTINGS. Grants roomJoin, canPublish, canSubscribe, canPublishData and
+ * canUpdateOwnMetadata. The caller frees it with lk_token_clear(). */
+gchar *lk_token_mint (const LkTokenRequest * request, GError ** error);
+
+/* NULL with LK_ERROR_TOKEN when @token is no JWT. At most 64 KiB are read. */
+LkTokenClaims *lk_token_read (const gchar * token, GError ** error);
+void lk_token_claims_free (LkTokenClaims * claims);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LkTokenClaims, lk_token_claims_free)
+
+/* LK_ERROR_TOKEN when @claims cannot open @room (NULL = any) at @now_s: expired or not yet valid by more than the
+ * server's 60 s of leeway, no roomJoin, no room, another room. The text says which. */
+gboolean lk_token_check (const LkTokenClaims * claims, const gchar * room, gint64 now_s, GError ** error);
+
+/* Overwrites and frees a secret string; NULL is fine. */
+void lk_token_clear (gchar * secret);
+
+G_END_DECLS
