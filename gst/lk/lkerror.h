@@ -40,18 +40,25 @@ GQuark lk_error_quark (void);
 /* The word for programs: "unauthorized", "duplicate-identity", "connection-lost", … Never NULL. */
 const gchar *lk_error_reason (LkError code);
 
-/* Whether trying again cannot help while nobody changes a setting. */
-gboolean lk_error_is_final (const GError * error);
+/* LK_ERROR is an extended domain (GLib 2.68): beside code and message each error carries an HTTP status and a flag for
+ * "final". Both survive g_error_copy() and g_propagate_prefixed_error(). */
 
-/* HTTP status that came with @error, 0 when there was none. Set by lk_error_set_http_status(). */
+/* Whether trying again cannot help while nobody changes a setting: what lk_error_set_final() said, else by the code. A
+ * LK_ERROR_TOKEN_SOURCE is final by its status: 4xx but 429, and anything else that is no answer to come back for (1xx
+ * to 3xx); not with 429, 5xx or none. Of other domains only G_IO_ERROR_CANCELLED is final. NULL is not. */
+gboolean lk_error_is_final (const GError * error);
+void lk_error_set_final (GError * error, gboolean is_final);    /* @error is an LK_ERROR */
+
+/* HTTP status that came with @error, 0 when there was none. Set by lk_error_new_http(). */
 guint lk_error_http_status (const GError * error);
 GError *lk_error_new_http (LkError code, guint status, const gchar * format, ...) G_GNUC_PRINTF (3, 4);
 
-/* A copy of foreign text that is safe to show: valid UTF-8, one line, at most 256 bytes, everything that looks like a JWT
- * (three base64url parts with dots) or a Bearer value replaced by "[token]". Servers repeat refused tokens. */
+/* A copy of foreign text that is safe to show: valid UTF-8, one line, at most 256 bytes, everything that looks like a
+ * JWT (three base64url parts with dots), a part of one, or a Bearer value replaced by "[token]", and so the values of
+ * token= and secret=; user parts of URLs are cut out. Servers repeat refused tokens. @length may be -1. Never NULL. */
 gchar *lk_error_clean_text (const gchar * text, gssize length);
 
-/* @url without user part, query and fragment, for logs and errors. */
+/* @url without user part, query and fragment, for logs and errors, and clean as above. Never NULL. */
 gchar *lk_error_clean_url (const gchar * url);
 
 G_END_DECLS

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* lkroom: one participant's stay in a room, as far as signalling goes: the state machine over token source, signal client
- * and roster. Knows no media: descriptions and candidates pass through as text, and the owner tells it how the transport does.
+/* lkroom: one participant's stay in a room, as far as signalling goes: the state machine over token source, signal
+ * client and roster. Knows no media: descriptions and candidates pass through as text, and the owner tells it how
+ * the transport does.
  *
- * Everything here happens on the room loop, callbacks included. A callback may call any function of the room but free. */
+ * Everything here happens on the room loop, callbacks included. A callback may call any function of the room but
+ * free. */
 #pragma once
 
 #include "lkloop.h"
@@ -86,14 +88,20 @@ typedef struct { const gchar *sid; gfloat level; gboolean active; } LkSpeaker;  
 /* Quality switches of one codec of a track (dynacast). */
 typedef struct { const gchar *codec; gboolean enabled[3]; /* low, medium, high */ } LkCodecQuality;
 
+/* Any may be NULL. */
 typedef struct
 {
-  /* @error is what ended the old state, or NULL. In RESUMING and REJOINING it comes again for each try, with its number
-   * (1, 2, …) and the time until it is made. CLOSED is the last call that the room makes. */
+  /* @error is what ended the old state, or NULL; LEAVING has none, what ends the stay comes with CLOSED, the last
+   * call that the room makes. In FETCHING_TOKEN, CONNECTING, RESUMING and REJOINING it comes again for each try,
+   * with its number (1, 2, …) and the time until it is made. A first join whose session ends before the transport
+   * was up goes from JOINED back to CONNECTING; when it is joined again, that is a rejoin. */
   void (*state_changed) (LkRoom * room, LkRoomState state, const GError * error, guint attempt, guint next_try_ms,
       gpointer data);
 
   void (*joined) (LkRoom * room, const LkJoinInfo * info, gpointer data);       /* before the roster's callbacks */
+  /* After joined() and the roster's callbacks that follow it. In a rejoin those tell differences only: tracks that
+   * stayed are in the roster, but not subscribed any more. */
+  void (*roster_complete) (LkRoom * room, gpointer data);
   /* Same session again. Transports go on; in v0 the server offers with new ICE credentials. */
   void (*resumed) (LkRoom * room, const LkIceServer * ice_servers, guint n_ice_servers, gpointer data);
   void (*token_refreshed) (LkRoom * room, gpointer data);
@@ -129,7 +137,8 @@ typedef struct
 LkRoom *lk_room_new (LkLoop * loop, const LkRoomDelegate * delegate, gpointer data);
 void lk_room_free (LkRoom * room);      /* CLOSED or IDLE only */
 
-/* Answered in every state; where it makes no sense now, LK_ERROR_SETTINGS comes back by state_changed or it is ignored. */
+/* Answered in every state; where it makes no sense now, LK_ERROR_SETTINGS comes back by state_changed or it is
+ * ignored. */
 void lk_room_join_in_loop (LkRoom * room, const LkRoomSettings * settings);
 /* Says goodbye when there is a session (at most 500 ms), then CLOSED with LK_ERROR_CANCELLED or NULL. */
 void lk_room_leave_in_loop (LkRoom * room);
@@ -140,21 +149,23 @@ LkRoster *lk_room_get_roster (LkRoom * room);   /* not owned; valid until free *
 guint lk_room_get_rtt_ms (LkRoom * room);       /* of signalling, 0 = not known yet */
 guint lk_room_get_n_reconnects (LkRoom * room, gboolean rejoins);       /* resumes, or rejoins, that succeeded */
 
-/* How the media transport does. up: the primary peer is connected (ICE and DTLS): ends the join timeout. lost: resumes; when
- * the transport does not come up within 15 s of that, rejoins. failed: a rejoin at once (the peer is beyond repair). */
+/* How the media transport does. up: the primary peer is connected (ICE and DTLS): ends the join timeout. lost:
+ * resumes; when the transport does not come up within 15 s of that, rejoins. failed: a rejoin at once (the peer is
+ * beyond repair). */
 void lk_room_transport_up_in_loop (LkRoom * room);
 void lk_room_transport_lost_in_loop (LkRoom * room, LkSignalTarget target);
 void lk_room_transport_failed_in_loop (LkRoom * room, const gchar * why);
 
-/* Sent at once while JOINED; kept and sent after the resume while RESUMING (descriptions and candidates pass); dropped
- * elsewhere, for a rejoin starts afresh by joined(). */
+/* Sent at once while JOINED; kept and sent after the resume while RESUMING, where an offer without an answer is sent
+ * again by itself; dropped elsewhere, for a rejoin starts afresh by joined(). */
 void lk_room_send_offer_in_loop (LkRoom * room, const gchar * sdp, guint id);
 void lk_room_send_answer_in_loop (LkRoom * room, const gchar * sdp, guint id);
 void lk_room_send_candidate_in_loop (LkRoom * room, LkSignalTarget target, const gchar * candidate, const gchar * mid,
     guint mline_index);
 
 /* AddTrack. At most 20 wait for their answer at the server; more are queued here. Answered by track_published or
- * publish_failed (10 s). */
+ * publish_failed (10 s); LK_ERROR_CANCELLED there: a connection broke in the middle, ask again with another cid. A
+ * rejoin drops what waits, and before joined() nothing is taken: joined() is the time to publish. */
 void lk_room_publish_in_loop (LkRoom * room, const LkPublishRequest * request);
 /* Forgets @cid: not sent any more when still queued, left out of SyncState. The owner takes the m-section back. */
 void lk_room_unpublish_in_loop (LkRoom * room, const gchar * cid);

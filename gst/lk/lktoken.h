@@ -40,6 +40,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (LkTokenClaims, lk_token_claims_free)
  * server's 60 s of leeway, no roomJoin, no room, another room. The text says which. */
 gboolean lk_token_check (const LkTokenClaims * claims, const gchar * room, gint64 now_s, GError ** error);
 
+/* The signature part: base64url of HMAC-SHA256 (@key, @input). NULL only when libcrypto fails. */
+gchar *lk_token_sign (const gchar * input, gconstpointer key, gsize key_size);
+
+/* Whether @text (@length) may be handed to json-glib, whose parser recurses, takes comments and several values: UTF-8
+ * without NUL, one object or array, nothing outside strings that JSON does not have, at most @max_depth brackets open at a
+ * time. Says nothing else about its grammar. */
+gboolean lk_token_json_is_sane (const gchar * text, gsize length, guint max_depth);
+
 /* Overwrites and frees a secret string; NULL is fine. */
 void lk_token_clear (gchar * secret);
 

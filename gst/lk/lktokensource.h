@@ -23,6 +23,20 @@ LkHttpSettings *lk_http_settings_copy (const LkHttpSettings * settings);        
 void lk_http_settings_free (LkHttpSettings * settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LkHttpSettings, lk_http_settings_free)
 
+/* A session (libsoup's, declared here so that not everybody includes it) with these settings and @timeout_s of silence
+ * at most, for the thread-default context of the caller; NULL with LK_ERROR_SETTINGS when the CA file cannot be read. Each
+ * message is handed to lk_http_prepare() before it is sent: checks of certificates, the proxy's password. */
+struct _SoupSession;
+struct _SoupMessage;
+struct _SoupSession *lk_http_session_new (const LkHttpSettings * settings, guint timeout_s, GError ** error);
+void lk_http_prepare (struct _SoupSession * session, struct _SoupMessage * message);
+/* What was wrong with the certificate of @message, no matter whether the settings forgave it. 0 when nothing was. */
+GTlsCertificateFlags lk_http_get_faults (struct _SoupMessage * message);
+/* The same in words, e.g. "unknown authority, wrong host name"; to be freed. */
+gchar *lk_http_certificate_faults (GTlsCertificateFlags faults);
+/* Whether @host is localhost, 127.0.0.0/8 or ::1 (brackets allowed). */
+gboolean lk_http_host_is_loopback (const gchar * host);
+
 /* Who wants to join; copied. Any may be NULL. */
 typedef struct
 {
@@ -47,7 +61,8 @@ LkTokenSource *lk_token_source_new_url (const gchar * url, GHashTable * headers,
 /* What the element's properties say, then the environment, then, if @server_url is on this machine, the development keys
  * (interface: token, token-url, api-key + api-secret; LIVEKIT_TOKEN, LIVEKIT_TOKEN_URL, LIVEKIT_API_KEY +
  * LIVEKIT_API_SECRET; devkey/secret for localhost, 127.0.0.0/8, ::1). NULL with LK_ERROR_TOKEN when there is none.
- * @getenv_func is g_getenv outside tests. */
+ * A @server_url that is unset is LIVEKIT_URL, else ws://127.0.0.1:7880. Empty strings are unset. LK_ERROR_SETTINGS when the
+ * first match cannot work (a token URL that is not http or https). @getenv_func is g_getenv outside tests. */
 LkTokenSource *lk_token_source_choose (const gchar * token, const gchar * token_url, GHashTable * token_headers,
     const gchar * api_key, const gchar * api_secret, const gchar * server_url, const LkHttpSettings * http,
     const gchar * (*getenv_func) (const gchar * name), GError ** error);
@@ -58,6 +73,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (LkTokenSource, lk_token_source_unref)
 
 /* Whether asking again can give another token than before (a key or a URL can, a literal cannot). */
 gboolean lk_token_source_is_renewable (LkTokenSource * source);
+
+/* How long one HTTP request may take, 10 s unless told. */
+void lk_token_source_set_timeout_ms (LkTokenSource * source, guint timeout_ms);
+
+/* Always answers later, on the thread-default context of the caller. Cancelled: LK_ERROR_CANCELLED. A made-up identity
+ * (gst-<host>-<random>) stays the same as long as the source lives. */
 
 void lk_token_source_fetch_async (LkTokenSource * source, const LkTokenWish * wish, GCancellable * cancellable,
     GAsyncReadyCallback callback, gpointer data);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gstlivekitcodec: the one table of codecs: RTP numbers, SDP parameters, and the elements for each. Constant. */
+#pragma once
+
+#include <gst/gst.h>
+#include "lkroster.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  const gchar *encoding_name;   /* of SDP and RTP caps */
+  const gchar *mime_type;       /* as LiveKit spells it */
+  LkTrackKind kind;
+  guint clock_rate, channels;   /* channels: of a=rtpmap, 0 = not written */
+  guint8 payload_type, rtx_payload_type;        /* rtx 0 = none */
+  const gchar *fmtp;            /* of a=fmtp, NULL = none */
+  const gchar *media_type;      /* of the encoded stream's caps */
+  const gchar *input_caps;      /* what livekitsink takes */
+  const gchar *parser, *parsed_caps;    /* in front of the payloader, NULL = none needed */
+  const gchar *payloader, *depayloader;
+  const gchar *output_caps;     /* what livekitsrc shows */
+  gboolean can_publish;
+} GstLiveKitCodec;
+
+/* Ends with an entry whose encoding_name is NULL. Video first, in the order of preference for receiving. */
+const GstLiveKitCodec *gst_livekit_codecs (void);
+const GstLiveKitCodec *gst_livekit_codec_from_caps (const GstCaps * caps);      /* of an encoded stream */
+const GstLiveKitCodec *gst_livekit_codec_from_mime_type (const gchar * mime_type);      /* any case */
+const GstLiveKitCodec *gst_livekit_codec_from_payload_type (guint payload_type);
+
+GstCaps *gst_livekit_codecs_input_caps (LkTrackKind kind);
+GstCaps *gst_livekit_codecs_output_caps (LkTrackKind kind);
+
+G_END_DECLS

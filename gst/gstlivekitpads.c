@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gstlivekitpads: the elements' pads. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "gstlivekitpads.h"
+
+#include "gstlivekitbin.h"
+#include "gstlivekitenumtypes.h"
+
+/**
+ * GstLiveKitSinkPad:
+ *
+ * A pad of livekitsink: one published track.
+ */
+
+struct _GstLiveKitSinkPad
+{
+  GstPad parent;
+
+  LkTrackKind kind;
+  GstLiveKitLocalTrack *track;
+
+  /* OBJECT_LOCK */
+  gchar *track_name, *stream_name, *track_sid;
+  GstLiveKitTrackSource source;
+  gboolean muted, is_eos;
+  guint bitrate;
+};
+
+enum
+{
+  SINK_PROP_0,
+  SINK_PROP_TRACK_NAME,
+  SINK_PROP_SOURCE,
+  SINK_PROP_STREAM_NAME,
+  SINK_PROP_MUTED,
+  SINK_PROP_BITRATE,
+  SINK_PROP_TRACK_SID,
+  SINK_PROP_STATS,
+  N_SINK_PROPERTIES
+};
+
+static GParamSpec *sink_properties[N_SINK_PROPERTIES];
+
+G_DEFINE_FINAL_TYPE (GstLiveKitSinkPad, gst_livekit_sink_pad, GST_TYPE_PAD);
+
+static void
+tell_muted (GstLiveKitSinkPad * self, gboolean muted)
+{
+  g_autoptr (GstElement) element = gst_pad_get_parent_element (GST_PAD (self));
+  g_autoptr (GstLiveKitSession) session = element ? gst_livekit_bin_ref_session (GST_LIVEKIT_BIN (element)) : NULL;
+
+  if (session && self->track)
+    gst_livekit_session_set_muted (session, self->track, muted);
+}
+
+static void
+gst_livekit_sink_pad_set_property (GObject * object, guint id, const GValue * value, GParamSpec * pspec)
+{
+  GstLiveKitSinkPad *self = GST_LIVEKIT_SINK_PAD (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case SINK_PROP_TRACK_NAME:
+      g_free (self->track_name);
+      self->track_name = g_value_dup_string (value);
+      break;
+    case SINK_PROP_SOURCE:
+      self->source = g_value_get_enum (value);
+      break;
+    case SINK_PROP_STREAM_NAME:
+      g_free (self->stream_name);
+      self->stream_name = g_value_dup_string (value);
+      break;
+    case SINK_PROP_MUTED:
+      self->muted = g_value_get_boolean (value);
+      break;
+    case SINK_PROP_BITRATE:
+      self->bitrate = g_value_get_uint (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+  GST_OBJECT_UNLOCK (self);
+  if (id == SINK_PROP_MUTED)
+    tell_muted (self, g_value_get_boolean (value));
+}
+
+static GstStructure *
+sink_pad_stats (GstLiveKitSinkPad * self)
+{
+  GstLiveKitLocalTrackCounters counters = { 0 };
+
+  if (self->track)
+    gst_livekit_local_track_get_counters (self->track, &counters);
+  return gst_structure_new ("published-track", "ssrc", G_TYPE_UINT, counters.ssrc,
+      "frames-sent", G_TYPE_UINT64, counters.n_frames, "bytes-sent", G_TYPE_UINT64, counters.n_bytes,
+      "frames-dropped", G_TYPE_UINT64, counters.n_dropped, "key-frames-sent", G_TYPE_UINT64, counters.n_key_frames,
+      "key-frames-requested", G_TYPE_UINT64, counters.n_key_frame_requests, NULL);
+}
+
+static void
+gst_livekit_sink_pad_get_property (GObject * object, guint id, GValue * value, GParamSpec * pspec)
+{
+  GstLiveKitSinkPad *self = GST_LIVEKIT_SINK_PAD (object);
+
+  if (id == SINK_PROP_STATS) {
+    g_value_take_boxed (value, sink_pad_stats (self));
+    return;
+  }
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case SINK_PROP_TRACK_NAME:
+      g_value_set_string (value, self->track_name);
+      break;
+    case SINK_PROP_SOURCE:
+      g_value_set_enum (value, self->source);
+      break;
+    case SINK_PROP_STREAM_NAME:
+      g_value_set_string (value, self->stream_name);
+      break;
+    case SINK_PROP_MUTED:
+      g_value_set_boolean (value, self->muted);
+      break;
+    case SINK_PROP_BITRATE:
+      g_value_set_uint (value, self->bitrate);
+      break;
+    case SINK_PROP_TRACK_SID:
+      g_value_set_string (value, self->track_sid);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_livekit_sink_pad_finalize (GObject * object)
+{
+  GstLiveKitSinkPad *self = GST_LIVEKIT_SINK_PAD (object);
+
+  g_clear_pointer (&self->track, gst_livekit_local_track_unref);
+  g_free (self->track_name);
+  g_free (self->stream_name);
+  g_free (self->track_sid);
+  G_OBJECT_CLASS (gst_livekit_sink_pad_parent_class)->finalize (object);
+}
+
+static void
+gst_livekit_sink_pad_class_init (GstLiveKitSinkPadClass * klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  const GParamFlags ready = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
+
+  object_class->set_property = gst_livekit_sink_pad_set_property;
+  object_class->get_property = gst_livekit_sink_pad_get_property;
+  object_class->finalize = gst_livekit_sink_pad_finalize;
+  /**
+   * GstLiveKitSinkPad:track-name:
+   *
+   * The name of the track in the room; without it, the pad's. Used when the track is published.
+   */
+  sink_properties[SINK_PROP_TRACK_NAME] = g_param_spec_string ("track-name", "Track name",
+      "Name of the track (unset = the pad's name)", NULL, ready);
+  /**
+   * GstLiveKitSinkPad:source:
+   *
+   * What the track shows. Default: camera for video, microphone for audio.
+   */
+  sink_properties[SINK_PROP_SOURCE] = g_param_spec_enum ("source", "Source",
+      "What the track shows (default: camera for video, microphone for audio)", GST_TYPE_LIVEKIT_TRACK_SOURCE,
+      GST_LIVEKIT_TRACK_SOURCE_UNKNOWN, ready);
+  /**
+   * GstLiveKitSinkPad:stream-name:
+   *
+   * Tracks of one stream are kept in sync by viewers. Default: all tracks of the element are one stream.
+   */
+  sink_properties[SINK_PROP_STREAM_NAME] = g_param_spec_string ("stream-name", "Stream name",
+      "Tracks of one stream are kept in sync by viewers (unset = all of the element)", NULL, ready);
+  /**
+   * GstLiveKitSinkPad:muted:
+   *
+   * While TRUE nothing is sent, and everybody in the room is told. The server may mute the track, too.
+   */
+  sink_properties[SINK_PROP_MUTED] = g_param_spec_boolean ("muted", "Muted", "Send nothing and tell the room", FALSE,
+      G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING);
+  /**
+   * GstLiveKitSinkPad:bitrate:
+   *
+   * What the encoder makes at most, told to the server when the track is published.
+   */
+  sink_properties[SINK_PROP_BITRATE] = g_param_spec_uint ("bitrate", "Bitrate",
+      "Bit/s that the encoder makes at most (0 = not known)", 0, G_MAXUINT, 0, ready);
+  /**
+   * GstLiveKitSinkPad:track-sid:
+   *
+   * The server's id of the track; NULL while it is not published.
+   */
+  sink_properties[SINK_PROP_TRACK_SID] = g_param_spec_string ("track-sid", "Track sid",
+      "The server's id of the track (NULL = not published)", NULL, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+  /**
+   * GstLiveKitSinkPad:stats:
+   *
+   * ssrc (uint); frames-sent, bytes-sent, frames-dropped, key-frames-sent, key-frames-requested (uint64).
+   */
+  sink_properties[SINK_PROP_STATS] = g_param_spec_boxed ("stats", "Statistics", "Counters of the track",
+      GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+  g_object_class_install_properties (object_class, N_SINK_PROPERTIES, sink_properties);
+}
+
+static void
+gst_livekit_sink_pad_init (GstLiveKitSinkPad * self)
+{
+}
+
+GstLiveKitSinkPad *
+gst_livekit_sink_pad_new (GstPadTemplate * templ, const gchar * name, LkTrackKind kind)
+{
+  GstLiveKitSinkPad *self = g_object_new (GST_TYPE_LIVEKIT_SINK_PAD, "name", name, "direction", GST_PAD_SINK,
+      "template", templ, NULL);
+
+  self->kind = kind;
+  self->source = kind == LK_TRACK_VIDEO ? GST_LIVEKIT_TRACK_SOURCE_CAMERA : GST_LIVEKIT_TRACK_SOURCE_MICROPHONE;
+  return self;
+}
+
+GstLiveKitLocalTrack *
+gst_livekit_sink_pad_get_track (GstLiveKitSinkPad * self)
+{
+  return self->track;
+}
+
+void
+gst_livekit_sink_pad_set_track (GstLiveKitSinkPad * self, GstLiveKitLocalTrack * track)
+{
+  self->track = track;
+}
+
+void
+gst_livekit_sink_pad_get_settings (GstLiveKitSinkPad * self, GstLiveKitTrackSettings * settings)
+{
+  GST_OBJECT_LOCK (self);
+  settings->name = g_strdup (self->track_name ? self->track_name : GST_OBJECT_NAME (self));
+  settings->stream = g_strdup (self->stream_name);
+  settings->source = (LkTrackSource) self->source;
+  settings->muted = self->muted;
+  settings->bitrate = self->bitrate;
+  GST_OBJECT_UNLOCK (self);
+}
+
+gchar *
+gst_livekit_sink_pad_dup_explicit_name (GstLiveKitSinkPad * self)
+{
+  gchar *name;
+
+  GST_OBJECT_LOCK (self);
+  name = g_strdup (self->track_name);
+  GST_OBJECT_UNLOCK (self);
+  return name;
+}
+
+LkTrackKind
+gst_livekit_sink_pad_get_kind (GstLiveKitSinkPad * self)
+{
+  return self->kind;
+}
+
+void
+gst_livekit_sink_pad_set_sid (GstLiveKitSinkPad * self, const gchar * sid)
+{
+  GST_OBJECT_LOCK (self);
+  g_free (self->track_sid);
+  self->track_sid = g_strdup (sid);
+  GST_OBJECT_UNLOCK (self);
+  g_object_notify_by_pspec (G_OBJECT (self), sink_properties[SINK_PROP_TRACK_SID]);
+}
+
+void
+gst_livekit_sink_pad_set_muted (GstLiveKitSinkPad * self, gboolean muted)
+{
+  GST_OBJECT_LOCK (self);
+  self->muted = muted;
+  GST_OBJECT_UNLOCK (self);
+  g_object_notify_by_pspec (G_OBJECT (self), sink_properties[SINK_PROP_MUTED]);
+}
+
+gboolean
+gst_livekit_sink_pad_take_eos (GstLiveKitSinkPad * self)
+{
+  gboolean is_first;
+
+  GST_OBJECT_LOCK (self);
+  is_first = !self->is_eos;
+  self->is_eos = TRUE;
+  GST_OBJECT_UNLOCK (self);
+  return is_first;
+}
+
+gboolean
+gst_livekit_sink_pad_is_eos (GstLiveKitSinkPad * self)
+{
+  gboolean is_eos;
+
+  GST_OBJECT_LOCK (self);
+  is_eos = self->is_eos;
+  GST_OBJECT_UNLOCK (self);
+  return is_eos;
+}
+
+void
+gst_livekit_sink_pad_reset_eos (GstLiveKitSinkPad * self)
+{
+  GST_OBJECT_LOCK (self);
+  self->is_eos = FALSE;
+  GST_OBJECT_UNLOCK (self);
+}
+
+/**
+ * GstLiveKitSrcPad:
+ *
+ * A pad of livekitsrc: one track of a participant.
+ */
+
+struct _GstLiveKitSrcPad
+{
+  GstPad parent;
+
+  GstLiveKitRemoteTrack *track;
+
+  /* OBJECT_LOCK */
+  LkPublication *publication;
+};
+
+enum
+{
+  SRC_PROP_0,
+  SRC_PROP_PARTICIPANT_IDENTITY,
+  SRC_PROP_PARTICIPANT_SID,
+  SRC_PROP_TRACK_SID,
+  SRC_PROP_TRACK_NAME,
+  SRC_PROP_SOURCE,
+  SRC_PROP_MUTED,
+  SRC_PROP_STATS,
+  N_SRC_PROPERTIES
+};
+
+static GParamSpec *src_properties[N_SRC_PROPERTIES];
+
+G_DEFINE_FINAL_TYPE (GstLiveKitSrcPad, gst_livekit_src_pad, GST_TYPE_PAD);
+
+static GstStructure *
+src_pad_stats (GstLiveKitSrcPad * self)
+{
+  GstLiveKitRemoteTrackCounters counters;
+
+  gst_livekit_remote_track_get_counters (self->track, &counters);
+  return gst_structure_new ("subscribed-track",
+      "frames-received", G_TYPE_UINT64, counters.n_frames, "bytes-received", G_TYPE_UINT64, counters.n_bytes,
+      "frames-dropped", G_TYPE_UINT64, counters.n_dropped, "key-frames-received", G_TYPE_UINT64,
+      counters.n_key_frames, "key-frames-requested", G_TYPE_UINT64, counters.n_key_frame_requests,
+      "gaps", G_TYPE_UINT64, counters.n_gaps, NULL);
+}
+
+static void
+gst_livekit_src_pad_get_property (GObject * object, guint id, GValue * value, GParamSpec * pspec)
+{
+  GstLiveKitSrcPad *self = GST_LIVEKIT_SRC_PAD (object);
+
+  if (id == SRC_PROP_STATS) {
+    g_value_take_boxed (value, src_pad_stats (self));
+    return;
+  }
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case SRC_PROP_PARTICIPANT_IDENTITY:
+      g_value_set_string (value, self->publication->participant_identity);
+      break;
+    case SRC_PROP_PARTICIPANT_SID:
+      g_value_set_string (value, self->publication->participant_sid);
+      break;
+    case SRC_PROP_TRACK_SID:
+      g_value_set_string (value, self->publication->sid);
+      break;
+    case SRC_PROP_TRACK_NAME:
+      g_value_set_string (value, self->publication->name);
+      break;
+    case SRC_PROP_SOURCE:
+      g_value_set_enum (value, (GstLiveKitTrackSource) self->publication->source);
+      break;
+    case SRC_PROP_MUTED:
+      g_value_set_boolean (value, self->publication->muted);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_livekit_src_pad_finalize (GObject * object)
+{
+  GstLiveKitSrcPad *self = GST_LIVEKIT_SRC_PAD (object);
+
+  gst_livekit_remote_track_unref (self->track);
+  g_clear_pointer (&self->publication, lk_publication_free);
+  G_OBJECT_CLASS (gst_livekit_src_pad_parent_class)->finalize (object);
+}
+
+static void
+gst_livekit_src_pad_class_init (GstLiveKitSrcPadClass * klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
+
+  object_class->get_property = gst_livekit_src_pad_get_property;
+  object_class->finalize = gst_livekit_src_pad_finalize;
+  src_properties[SRC_PROP_PARTICIPANT_IDENTITY] = g_param_spec_string ("participant-identity", "Participant identity",
+      "Identity of who publishes the track", NULL, flags);
+  src_properties[SRC_PROP_PARTICIPANT_SID] = g_param_spec_string ("participant-sid", "Participant sid",
+      "The server's id of who publishes the track", NULL, flags);
+  src_properties[SRC_PROP_TRACK_SID] = g_param_spec_string ("track-sid", "Track sid", "The server's id of the track",
+      NULL, flags);
+  src_properties[SRC_PROP_TRACK_NAME] = g_param_spec_string ("track-name", "Track name",
+      "Name of the track, may be empty", NULL, flags);
+  src_properties[SRC_PROP_SOURCE] = g_param_spec_enum ("source", "Source", "What the track shows",
+      GST_TYPE_LIVEKIT_TRACK_SOURCE, GST_LIVEKIT_TRACK_SOURCE_UNKNOWN, flags);
+  src_properties[SRC_PROP_MUTED] = g_param_spec_boolean ("muted", "Muted",
+      "Whether the publisher has muted the track", FALSE, flags);
+  /**
+   * GstLiveKitSrcPad:stats:
+   *
+   * frames-received, bytes-received, frames-dropped, key-frames-received, key-frames-requested, gaps (uint64).
+   */
+  src_properties[SRC_PROP_STATS] = g_param_spec_boxed ("stats", "Statistics", "Counters of the track",
+      GST_TYPE_STRUCTURE, flags);
+  g_object_class_install_properties (object_class, N_SRC_PROPERTIES, src_properties);
+}
+
+static void
+gst_livekit_src_pad_init (GstLiveKitSrcPad * self)
+{
+}
+
+GstLiveKitSrcPad *
+gst_livekit_src_pad_new (GstPadTemplate * templ, const gchar * name, GstLiveKitRemoteTrack * track)
+{
+  GstLiveKitSrcPad *self = g_object_new (GST_TYPE_LIVEKIT_SRC_PAD, "name", name, "direction", GST_PAD_SRC,
+      "template", templ, NULL);
+
+  self->track = gst_livekit_remote_track_ref (track);
+  return self;
+}
+
+GstLiveKitRemoteTrack *
+gst_livekit_src_pad_get_track (GstLiveKitSrcPad * self)
+{
+  return self->track;
+}
+
+void
+gst_livekit_src_pad_set_publication (GstLiveKitSrcPad * self, const LkPublication * publication)
+{
+  LkPublication *old;
+  gboolean muted_changed, sid_changed;
+
+  GST_OBJECT_LOCK (self);
+  old = self->publication;
+  self->publication = lk_publication_copy (publication);
+  GST_OBJECT_UNLOCK (self);
+  muted_changed = old && old->muted != publication->muted;
+  sid_changed = old && g_strcmp0 (old->sid, publication->sid) != 0;
+  g_clear_pointer (&old, lk_publication_free);
+  if (muted_changed)
+    g_object_notify_by_pspec (G_OBJECT (self), src_properties[SRC_PROP_MUTED]);
+  if (sid_changed)
+    g_object_notify_by_pspec (G_OBJECT (self), src_properties[SRC_PROP_TRACK_SID]);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gstlivekitpads: the elements' pads, with properties of the track behind each. They are no ghost pads: what is behind
+ * may be another element's child (one participant, two elements) and is replaced while the pad stays. */
+#pragma once
+
+#include <gst/gst.h>
+#include "gstlivekitlocaltrack.h"
+#include "gstlivekitremotetrack.h"
+
+G_BEGIN_DECLS
+
+#define GST_TYPE_LIVEKIT_SINK_PAD (gst_livekit_sink_pad_get_type ())
+G_DECLARE_FINAL_TYPE (GstLiveKitSinkPad, gst_livekit_sink_pad, GST, LIVEKIT_SINK_PAD, GstPad)
+
+#define GST_TYPE_LIVEKIT_SRC_PAD (gst_livekit_src_pad_get_type ())
+G_DECLARE_FINAL_TYPE (GstLiveKitSrcPad, gst_livekit_src_pad, GST, LIVEKIT_SRC_PAD, GstPad)
+
+GstLiveKitSinkPad *gst_livekit_sink_pad_new (GstPadTemplate * templ, const gchar * name, LkTrackKind kind);
+/* Owned by the pad. */
+GstLiveKitLocalTrack *gst_livekit_sink_pad_get_track (GstLiveKitSinkPad * pad);
+void gst_livekit_sink_pad_set_track (GstLiveKitSinkPad * pad, GstLiveKitLocalTrack * track);
+/* What its properties say now; gst_livekit_track_settings_clear() when done. */
+void gst_livekit_sink_pad_get_settings (GstLiveKitSinkPad * pad, GstLiveKitTrackSettings * settings);
+/* The name that was set by hand, or NULL. The caller frees it. */
+gchar *gst_livekit_sink_pad_dup_explicit_name (GstLiveKitSinkPad * pad);
+LkTrackKind gst_livekit_sink_pad_get_kind (GstLiveKitSinkPad * pad);
+void gst_livekit_sink_pad_set_sid (GstLiveKitSinkPad * pad, const gchar * sid);
+void gst_livekit_sink_pad_set_muted (GstLiveKitSinkPad * pad, gboolean muted);  /* from the room */
+/* TRUE the first time after a reset: EOS of this pad is to be counted. */
+gboolean gst_livekit_sink_pad_take_eos (GstLiveKitSinkPad * pad);
+gboolean gst_livekit_sink_pad_is_eos (GstLiveKitSinkPad * pad);
+void gst_livekit_sink_pad_reset_eos (GstLiveKitSinkPad * pad);
+
+GstLiveKitSrcPad *gst_livekit_src_pad_new (GstPadTemplate * templ, const gchar * name,
+    GstLiveKitRemoteTrack * track);
+void gst_livekit_src_pad_set_publication (GstLiveKitSrcPad * pad, const LkPublication * publication);
+GstLiveKitRemoteTrack *gst_livekit_src_pad_get_track (GstLiveKitSrcPad * pad);
+
+G_END_DECLS

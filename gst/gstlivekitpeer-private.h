@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gstlivekitpeer-private: shared by gstlivekitpeer.c (life, transport, pads) and gstlivekitpeer-sdp.c (negotiation). */
+#pragma once
+
+#include "gstlivekitpeer.h"
+
+#include <gst/sdp/sdp.h>
+#include <gst/webrtc/webrtc.h>
+#include "gstlivekitreceivegate.h"
+
+G_BEGIN_DECLS
+
+struct _GstLiveKitSendSection
+{
+  gchar *mid, *stream, *cid;
+  const GstLiveKitCodec *codec;
+  GstPad *sink_pad;             /* of webrtcbin; never released, for webrtcbin 1.22 would leak it and its m-line */
+  GstPad *src_pad;              /* what is linked to it, NULL while the section is closed */
+  gpointer data;
+  gboolean in_offer;            /* written into the offer that waits for its answer */
+  gboolean is_negotiated;
+};
+
+typedef struct
+{
+  gchar *mid;
+  LkTrackKind kind;
+  gboolean is_answered;
+} GstLiveKitRecvSection;
+
+struct _GstLiveKitPeer
+{
+  gatomicrefcount ref_count;
+
+  /* constant after construction */
+  LkLoop *loop;
+  GstBin *host;                 /* not owned: it closes the session, and with it the peer, before it goes */
+  GstElement *webrtcbin;        /* owned */
+  GstLiveKitPeerRole role;
+  GstLiveKitReceiveGate *gate;
+  guint latency_ms;
+
+  /* room loop only */
+  GstLiveKitPeerDelegate delegate;
+  gpointer delegate_data;
+  gboolean is_closed, is_connected, was_connected, has_failed;
+  GPtrArray *send_sections;     /* GstLiveKitSendSection */
+  GPtrArray *recv_sections;     /* GstLiveKitRecvSection */
+  guint n_mids;
+  gboolean offer_is_outstanding, offer_again;
+  guint offer_id;
+  GstSDPMessage *local_sdp, *remote_sdp;        /* as set last; remote unedited */
+  GHashTable *mid_to_track;     /* of the description that is being set */
+  GstLiveKitTrackCodecFunc track_codec;
+  gpointer track_codec_data;
+
+  /* OBJECT_LOCK of webrtcbin */
+  GWeakRef dtlsdec, rtpssrcdemux;
+};
+
+/* Runs @func (peer, result) on the loop unless the peer is closed meanwhile; @result is freed by @free_result. */
+typedef void (*GstLiveKitPeerFunc) (GstLiveKitPeer * peer, gpointer result);
+void gst_livekit_peer_post (GstLiveKitPeer * peer, GstLiveKitPeerFunc func, gpointer result,
+    GDestroyNotify free_result);
+void gst_livekit_peer_fail_in_loop (GstLiveKitPeer * peer, const gchar * why);
+void gst_livekit_peer_verify_in_loop (GstLiveKitPeer * peer);
+
+G_END_DECLS

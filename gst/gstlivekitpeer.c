@@ -1,0 +1,618 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gstlivekitpeer: one webrtcbin: its life, its transport, its pads. Negotiation is in gstlivekitpeer-sdp.c. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "gstlivekitpeer-private.h"
+
+#include <string.h>
+#include "gstlivekitelements.h"
+#include "gstlivekitsdp.h"
+
+#define GST_CAT_DEFAULT gst_livekit_debug
+
+/* libnice paces its checks by 20 ms, which is most of the time that ICE takes on a good network; RFC 8445 §14.2 allows 5. */
+#define STUN_PACING_MS 5
+/* RTCP as early as RFC 4585 lets us (AVPF, immediate feedback), or NACKs come too late to help: minimum interval, and a
+ * bandwidth that makes RTCP's share no limit. */
+#define RTCP_MIN_INTERVAL (20 * GST_MSECOND)
+#define RTCP_BANDWIDTH 1e8
+
+typedef struct
+{
+  GstLiveKitPeer *peer;
+  GstLiveKitPeerFunc func;
+  gpointer result;
+  GDestroyNotify free_result;
+} Posted;
+
+static void
+posted_run (gpointer data)
+{
+  Posted *posted = data;
+
+  if (!posted->peer->is_closed)
+    posted->func (posted->peer, posted->result);
+}
+
+static void
+posted_free (gpointer data)
+{
+  Posted *posted = data;
+
+  if (posted->free_result)
+    posted->free_result (posted->result);
+  gst_livekit_peer_unref (posted->peer);
+  g_free (posted);
+}
+
+void
+gst_livekit_peer_post (GstLiveKitPeer * peer, GstLiveKitPeerFunc func, gpointer result, GDestroyNotify free_result)
+{
+  Posted *posted = g_new (Posted, 1);
+
+  *posted = (Posted) {
+  gst_livekit_peer_ref (peer), func, result, free_result};
+  lk_loop_post (peer->loop, posted_run, posted, posted_free);
+}
+
+void
+gst_livekit_peer_fail_in_loop (GstLiveKitPeer * peer, const gchar * why)
+{
+  lk_loop_assert_current (peer->loop);
+  if (peer->has_failed)
+    return;
+  peer->has_failed = TRUE;
+  GST_WARNING_OBJECT (peer->webrtcbin, "peer failed why=%s", why);
+  peer->delegate.failed (peer, why, peer->delegate_data);
+}
+
+static gchar *
+certificate_fingerprint (const gchar * pem)
+{
+  static const gchar begin[] = "-----BEGIN CERTIFICATE-----", end[] = "-----END CERTIFICATE-----";
+  const gchar *from = strstr (pem, begin), *to = strstr (pem, end);
+  g_autofree gchar *body = NULL;
+  g_autofree guint8 *der = NULL;
+  g_autofree gchar *hex = NULL;
+  GString *fingerprint;
+  gsize length;
+
+  if (from == NULL || to == NULL || to < from)
+    return NULL;
+  from += sizeof begin - 1;
+  body = g_strndup (from, to - from);
+  der = g_base64_decode (body, &length);
+  hex = g_compute_checksum_for_data (G_CHECKSUM_SHA256, der, length);
+  fingerprint = g_string_new (NULL);
+  for (guint i = 0; hex[i] != '\0'; i += 2)
+    g_string_append_printf (fingerprint, "%s%c%c", i ? ":" : "", g_ascii_toupper (hex[i]), g_ascii_toupper (hex[i + 1]));
+  return g_string_free (fingerprint, FALSE);
+}
+
+/* GStreamer before 1.28.5 takes any certificate, so that whoever sits in between could read and speak. */
+static gboolean
+is_certificate_right (GstLiveKitPeer * peer)
+{
+  g_autoptr (GstElement) dtlsdec = g_weak_ref_get (&peer->dtlsdec);
+  g_autofree gchar *pem = NULL, *fingerprint = NULL;
+
+  if (dtlsdec == NULL || peer->remote_sdp == NULL)
+    return FALSE;
+  g_object_get (dtlsdec, "peer-pem", &pem, NULL);
+  if (pem)
+    fingerprint = certificate_fingerprint (pem);
+  return fingerprint && gst_livekit_sdp_has_fingerprint (peer->remote_sdp, fingerprint);
+}
+
+void
+gst_livekit_peer_verify_in_loop (GstLiveKitPeer * peer)
+{
+  if (!is_certificate_right (peer)) {
+    gst_livekit_receive_gate_set_verified (peer->gate, FALSE);
+    gst_livekit_peer_fail_in_loop (peer, "the certificate of the media transport is not the one that was announced");
+    return;
+  }
+  gst_livekit_receive_gate_set_verified (peer->gate, TRUE);
+}
+
+static void
+connection_state_in_loop (GstLiveKitPeer * peer, gpointer unused)
+{
+  GstWebRTCPeerConnectionState state;
+
+  g_object_get (peer->webrtcbin, "connection-state", &state, NULL);
+  GST_INFO_OBJECT (peer->webrtcbin, "transport state=%d", state);
+  switch (state) {
+    case GST_WEBRTC_PEER_CONNECTION_STATE_CONNECTED:
+      if (peer->is_connected)
+        return;
+      gst_livekit_peer_verify_in_loop (peer);
+      if (peer->has_failed)
+        return;
+      peer->is_connected = peer->was_connected = TRUE;
+      peer->delegate.connected (peer, peer->delegate_data);
+      return;
+    case GST_WEBRTC_PEER_CONNECTION_STATE_DISCONNECTED:
+    case GST_WEBRTC_PEER_CONNECTION_STATE_FAILED:
+      if (!peer->is_connected && state != GST_WEBRTC_PEER_CONNECTION_STATE_FAILED)
+        return;
+      peer->is_connected = FALSE;
+      peer->delegate.disconnected (peer, peer->delegate_data);
+      return;
+    case GST_WEBRTC_PEER_CONNECTION_STATE_NEW:
+    case GST_WEBRTC_PEER_CONNECTION_STATE_CONNECTING:
+    case GST_WEBRTC_PEER_CONNECTION_STATE_CLOSED:
+      return;
+  }
+}
+
+static void
+on_webrtcbin_connection_state (GstElement * webrtcbin, GParamSpec * pspec, GstLiveKitPeer * peer)
+{
+  gst_livekit_peer_post (peer, connection_state_in_loop, NULL, NULL);
+}
+
+typedef struct
+{
+  guint mline_index;
+  gchar *text;
+} Candidate;
+
+static void
+candidate_free (gpointer data)
+{
+  Candidate *candidate = data;
+
+  g_free (candidate->text);
+  g_free (candidate);
+}
+
+static void
+local_candidate_in_loop (GstLiveKitPeer * peer, gpointer result)
+{
+  Candidate *candidate = result;
+
+  GST_LOG_OBJECT (peer->webrtcbin, "local candidate %s", candidate->text);
+  peer->delegate.local_candidate (peer, candidate->text, candidate->mline_index, peer->delegate_data);
+}
+
+static void
+on_webrtcbin_ice_candidate (GstElement * webrtcbin, guint mline_index, const gchar * text, GstLiveKitPeer * peer)
+{
+  Candidate *candidate;
+
+  /* An empty one is the end of candidates (1.24 and newer), of which LiveKit's protocol knows nothing. */
+  if (text == NULL || *text == '\0')
+    return;
+  candidate = g_new (Candidate, 1);
+  candidate->mline_index = mline_index;
+  candidate->text = g_strdup (text);
+  gst_livekit_peer_post (peer, local_candidate_in_loop, candidate, candidate_free);
+}
+
+void
+gst_livekit_peer_add_remote_candidate_in_loop (GstLiveKitPeer * peer, const gchar * candidate, guint mline_index)
+{
+  lk_loop_assert_current (peer->loop);
+  if (peer->is_closed)
+    return;
+  if (!g_str_has_prefix (candidate, "candidate:") || strlen (candidate) > 1024 || strpbrk (candidate, "\r\n")) {
+    if (*candidate != '\0')
+      GST_WARNING_OBJECT (peer->webrtcbin, "unusable remote candidate skipped");
+    return;
+  }
+  /* Everything is bundled: the first section's transport is the only one. */
+  GST_LOG_OBJECT (peer->webrtcbin, "remote candidate %s", candidate);
+  g_signal_emit_by_name (peer->webrtcbin, "add-ice-candidate", 0, candidate);
+}
+
+static GQuark
+probe_quark (void)
+{
+  return g_quark_from_static_string ("gst-livekit-peer-probe");
+}
+
+static GstPadProbeReturn
+block (GstPad * pad, GstPadProbeInfo * info, gpointer unused)
+{
+  return GST_PAD_PROBE_OK;
+}
+
+static GstPadProbeReturn
+drop (GstPad * pad, GstPadProbeInfo * info, gpointer unused)
+{
+  return GST_PAD_PROBE_DROP;
+}
+
+void
+gst_livekit_peer_release_pad (GstPad * pad, gboolean wanted)
+{
+  gulong probe = GPOINTER_TO_SIZE (g_object_steal_qdata (G_OBJECT (pad), probe_quark ()));
+
+  if (!wanted)
+    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST, drop, NULL, NULL);
+  if (probe)
+    gst_pad_remove_probe (pad, probe);
+}
+
+static void
+pad_added_in_loop (GstLiveKitPeer * peer, gpointer result)
+{
+  GstPad *pad = result;
+  g_autoptr (GstWebRTCRTPTransceiver) transceiver = NULL;
+  g_autofree gchar *mid = NULL;
+
+  g_object_get (pad, "transceiver", &transceiver, NULL);
+  if (transceiver)
+    g_object_get (transceiver, "mid", &mid, NULL);
+  GST_DEBUG_OBJECT (pad, "stream begins mid=%s", mid);
+  if (mid == NULL) {
+    gst_livekit_peer_release_pad (pad, FALSE);
+    return;
+  }
+  peer->delegate.pad_added (peer, pad, mid, peer->delegate_data);
+}
+
+static void
+on_webrtcbin_pad_added (GstElement * webrtcbin, GstPad * pad, GstLiveKitPeer * peer)
+{
+  gulong probe;
+
+  if (GST_PAD_DIRECTION (pad) != GST_PAD_SRC)
+    return;
+  probe = gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BLOCK_DOWNSTREAM, block, NULL, NULL);
+  g_object_set_qdata (G_OBJECT (pad), probe_quark (), GSIZE_TO_POINTER (probe));
+  gst_livekit_peer_post (peer, pad_added_in_loop, gst_object_ref (pad), gst_object_unref);
+}
+
+static void
+on_webrtcbin_new_transceiver (GstElement * webrtcbin, GstWebRTCRTPTransceiver * transceiver, GstLiveKitPeer * peer)
+{
+  /* webrtcbin 1.22 holds its lock here: nothing but properties of the transceiver. */
+  if (peer->role == GST_LIVEKIT_PEER_SUBSCRIBER)
+    g_object_set (transceiver, "do-nack", TRUE, NULL);
+}
+
+static void
+on_rtpbin_new_jitterbuffer (GstElement * rtpbin, GstElement * jitterbuffer, guint session, guint ssrc,
+    gpointer unused)
+{
+  /* It would hold the first packet for the whole latency, since it cannot know that the stream begins with it; LiveKit's
+   * server sends the first one first. */
+  g_object_set (jitterbuffer, "faststart-min-packets", 1, NULL);
+}
+
+static void
+set_up_rtpsession (GstElement * rtpsession)
+{
+  g_autoptr (GObject) session = NULL;
+
+  /* No waiting for a second packet of each source: SRTP has proved who sends. */
+  g_object_set (rtpsession, "probation", 0, "rtcp-min-interval", (guint64) RTCP_MIN_INTERVAL, NULL);
+  g_object_get (rtpsession, "internal-session", &session, NULL);
+  g_object_set (session, "bandwidth", (gdouble) RTCP_BANDWIDTH, NULL);
+}
+
+static void
+on_webrtcbin_deep_element_added (GstBin * webrtcbin, GstBin * parent, GstElement * element, GstLiveKitPeer * peer)
+{
+  GstElementFactory *factory = gst_element_get_factory (element);
+  const gchar *name = factory ? GST_OBJECT_NAME (factory) : "";
+
+  if (g_str_equal (name, "srtpdec"))
+    gst_livekit_receive_gate_attach (peer->gate, element);
+  else if (g_str_equal (name, "dtlsdec"))
+    g_weak_ref_set (&peer->dtlsdec, element);
+  else if (g_str_equal (name, "rtpssrcdemux"))
+    g_weak_ref_set (&peer->rtpssrcdemux, element);
+  else if (g_str_equal (name, "rtpsession"))
+    set_up_rtpsession (element);
+  else if (g_str_equal (name, "rtpbin"))
+    g_signal_connect (element, "new-jitterbuffer", G_CALLBACK (on_rtpbin_new_jitterbuffer), NULL);
+  else if (g_str_equal (name, "clocksync"))
+    /* It would add the latency that upstream declares; our tracks pace what has to be paced. */
+    g_object_set (element, "sync", FALSE, NULL);
+}
+
+static void
+set_up_ice (GstLiveKitPeer * peer, const GstLiveKitPeerConfig * config)
+{
+  g_autoptr (GObject) ice = NULL, agent = NULL;
+  gboolean ok = TRUE;
+
+  g_object_get (peer->webrtcbin, "ice-agent", &ice, NULL);
+  g_object_get (ice, "agent", &agent, NULL);
+  g_object_set (agent, "upnp", FALSE, "stun-pacing-timer", STUN_PACING_MS, "keepalive-conncheck", TRUE, NULL);
+  /* libnice sends from the address it is bound to, and nothing but loopback reaches loopback. */
+  if (config->is_loopback)
+    g_signal_emit_by_name (ice, "add-local-ip-address", "127.0.0.1", &ok);
+  if (config->stun_server)
+    g_object_set (peer->webrtcbin, "stun-server", config->stun_server, NULL);
+  for (guint i = 0; config->turn_servers && config->turn_servers[i]; i++) {
+    g_signal_emit_by_name (peer->webrtcbin, "add-turn-server", config->turn_servers[i], &ok);
+    if (!ok)
+      GST_WARNING_OBJECT (peer->webrtcbin, "a TURN server of the list is not usable");
+  }
+  if (config->relay_only)
+    g_object_set (peer->webrtcbin, "ice-transport-policy", GST_WEBRTC_ICE_TRANSPORT_POLICY_RELAY, NULL);
+}
+
+static void
+connect_signals (GstLiveKitPeer * peer)
+{
+  static const struct
+  {
+    const gchar *name;
+    GCallback callback;
+  } signals[] = {
+    {"notify::connection-state", G_CALLBACK (on_webrtcbin_connection_state)},
+    {"on-ice-candidate", G_CALLBACK (on_webrtcbin_ice_candidate)},
+    {"pad-added", G_CALLBACK (on_webrtcbin_pad_added)},
+    {"on-new-transceiver", G_CALLBACK (on_webrtcbin_new_transceiver)},
+    {"deep-element-added", G_CALLBACK (on_webrtcbin_deep_element_added)},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (signals); i++)
+    g_signal_connect_data (peer->webrtcbin, signals[i].name, signals[i].callback, gst_livekit_peer_ref (peer),
+        (GClosureNotify) (GCallback) gst_livekit_peer_unref, 0);
+}
+
+static void
+send_section_free (gpointer data)
+{
+  GstLiveKitSendSection *section = data;
+
+  g_free (section->mid);
+  g_free (section->stream);
+  g_free (section->cid);
+  gst_clear_object (&section->sink_pad);
+  gst_clear_object (&section->src_pad);
+  g_free (section);
+}
+
+static void
+recv_section_free (gpointer data)
+{
+  GstLiveKitRecvSection *section = data;
+
+  g_free (section->mid);
+  g_free (section);
+}
+
+/* rtpbin is there before anybody could hear of it. */
+static void
+adopt_existing_children (GstLiveKitPeer * peer)
+{
+  g_autoptr (GstIterator) iterator = gst_bin_iterate_recurse (GST_BIN (peer->webrtcbin));
+  GValue item = G_VALUE_INIT;
+
+  while (gst_iterator_next (iterator, &item) == GST_ITERATOR_OK) {
+    on_webrtcbin_deep_element_added (GST_BIN (peer->webrtcbin), NULL, g_value_get_object (&item), peer);
+    g_value_unset (&item);
+  }
+}
+
+GstLiveKitPeer *
+gst_livekit_peer_new (GstBin * host, LkLoop * loop, const GstLiveKitPeerConfig * config,
+    const GstLiveKitPeerDelegate * delegate, gpointer data, GError ** error)
+{
+  GstElement *webrtcbin = gst_element_factory_make ("webrtcbin", config->name);
+  GstLiveKitPeer *peer;
+
+  if (webrtcbin == NULL) {
+    g_set_error (error, GST_CORE_ERROR, GST_CORE_ERROR_MISSING_PLUGIN,
+        "The element webrtcbin is missing (Debian: gstreamer1.0-plugins-bad and gstreamer1.0-nice).");
+    return NULL;
+  }
+  peer = g_new0 (GstLiveKitPeer, 1);
+  g_atomic_ref_count_init (&peer->ref_count);
+  peer->loop = lk_loop_ref (loop);
+  peer->host = host;
+  peer->webrtcbin = gst_object_ref_sink (webrtcbin);
+  peer->role = config->role;
+  peer->latency_ms = config->latency_ms;
+  peer->gate = gst_livekit_receive_gate_new ();
+  peer->delegate = *delegate;
+  peer->delegate_data = data;
+  peer->send_sections = g_ptr_array_new_with_free_func (send_section_free);
+  peer->recv_sections = g_ptr_array_new_with_free_func (recv_section_free);
+  g_weak_ref_init (&peer->dtlsdec, NULL);
+  g_weak_ref_init (&peer->rtpssrcdemux, NULL);
+
+  g_object_set (webrtcbin, "bundle-policy", GST_WEBRTC_BUNDLE_POLICY_MAX_BUNDLE, "latency", config->latency_ms, NULL);
+  connect_signals (peer);
+  adopt_existing_children (peer);
+  set_up_ice (peer, config);
+  gst_bin_add (host, webrtcbin);
+  gst_element_sync_state_with_parent (webrtcbin);
+  return peer;
+}
+
+GstLiveKitPeer *
+gst_livekit_peer_ref (GstLiveKitPeer * peer)
+{
+  g_atomic_ref_count_inc (&peer->ref_count);
+  return peer;
+}
+
+void
+gst_livekit_peer_unref (GstLiveKitPeer * peer)
+{
+  if (!g_atomic_ref_count_dec (&peer->ref_count))
+    return;
+  g_ptr_array_unref (peer->send_sections);
+  g_ptr_array_unref (peer->recv_sections);
+  g_clear_pointer (&peer->local_sdp, gst_sdp_message_free);
+  g_clear_pointer (&peer->remote_sdp, gst_sdp_message_free);
+  g_clear_pointer (&peer->mid_to_track, g_hash_table_unref);
+  g_weak_ref_clear (&peer->dtlsdec);
+  g_weak_ref_clear (&peer->rtpssrcdemux);
+  gst_livekit_receive_gate_unref (peer->gate);
+  gst_object_unref (peer->webrtcbin);
+  lk_loop_unref (peer->loop);
+  g_free (peer);
+}
+
+typedef struct
+{
+  GstElement *webrtcbin;
+  GstBin *host;
+  GDestroyNotify done;
+  gpointer data;
+} TearDown;
+
+/* webrtcbin joins its threads here, so this may take a while and must not be one of them, nor the loop. */
+static gpointer
+tear_down_thread (gpointer data)
+{
+  TearDown *job = data;
+
+  gst_element_set_state (job->webrtcbin, GST_STATE_NULL);
+  if (GST_OBJECT_PARENT (job->webrtcbin) == GST_OBJECT_CAST (job->host))
+    gst_bin_remove (job->host, job->webrtcbin);
+  gst_object_unref (job->webrtcbin);
+  gst_object_unref (job->host);
+  if (job->done)
+    job->done (job->data);
+  g_free (job);
+  return NULL;
+}
+
+void
+gst_livekit_peer_close_in_loop (GstLiveKitPeer * peer, GDestroyNotify done, gpointer data)
+{
+  TearDown *job = g_new (TearDown, 1);
+
+  lk_loop_assert_current (peer->loop);
+  peer->is_closed = TRUE;
+  for (guint i = 0; i < peer->send_sections->len; i++)
+    gst_livekit_peer_close_section_in_loop (peer, g_ptr_array_index (peer->send_sections, i));
+  gst_element_set_locked_state (peer->webrtcbin, TRUE);
+  *job = (TearDown) {
+  gst_object_ref (peer->webrtcbin), gst_object_ref (peer->host), done, data};
+  g_signal_handlers_disconnect_by_data (peer->webrtcbin, peer);
+  g_thread_unref (g_thread_new ("livekit-teardown", tear_down_thread, job));
+}
+
+gboolean
+gst_livekit_peer_is_connected (GstLiveKitPeer * peer)
+{
+  return peer->is_connected;
+}
+
+GstElement *
+gst_livekit_peer_get_webrtcbin (GstLiveKitPeer * peer)
+{
+  return peer->webrtcbin;
+}
+
+void
+gst_livekit_peer_clear_stream_in_loop (GstLiveKitPeer * peer, GstPad * pad)
+{
+  g_autoptr (GstElement) demux = g_weak_ref_get (&peer->rtpssrcdemux);
+  g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
+  guint ssrc;
+
+  lk_loop_assert_current (peer->loop);
+  if (demux && caps && gst_structure_get_uint (gst_caps_get_structure (caps, 0), "ssrc", &ssrc))
+    g_signal_emit_by_name (demux, "clear-ssrc", ssrc);
+}
+
+typedef struct
+{
+  GstLiveKitPeerStatsFunc func;
+  gpointer data;
+  GstStructure *stats;
+} StatsCall;
+
+static void
+stats_call_free (gpointer data)
+{
+  StatsCall *call = data;
+
+  g_clear_pointer (&call->stats, gst_structure_free);
+  g_free (call);
+}
+
+static void
+stats_in_loop (GstLiveKitPeer * peer, gpointer result)
+{
+  StatsCall *call = result;
+
+  call->func (peer, call->stats, call->data);
+}
+
+typedef struct
+{
+  GstLiveKitPeer *peer;
+  GstLiveKitPeerStatsFunc func;
+  gpointer data;
+} StatsRequest;
+
+static void
+stats_request_free (gpointer data)
+{
+  StatsRequest *request = data;
+
+  gst_livekit_peer_unref (request->peer);
+  g_free (request);
+}
+
+static void
+on_stats (GstPromise * promise, gpointer data)
+{
+  StatsRequest *request = data;
+  const GstStructure *reply = gst_promise_get_reply (promise);
+  StatsCall *call;
+
+  if (reply == NULL)
+    return;
+  call = g_new (StatsCall, 1);
+  *call = (StatsCall) {
+  request->func, request->data, gst_structure_copy (reply)};
+  gst_livekit_peer_post (request->peer, stats_in_loop, call, stats_call_free);
+}
+
+void
+gst_livekit_peer_fetch_stats_in_loop (GstLiveKitPeer * peer, GstLiveKitPeerStatsFunc func, gpointer data)
+{
+  StatsRequest *request = g_new (StatsRequest, 1);
+  GstPromise *promise;
+
+  *request = (StatsRequest) {
+  gst_livekit_peer_ref (peer), func, data};
+  promise = gst_promise_new_with_change_func (on_stats, request, stats_request_free);
+  g_signal_emit_by_name (peer->webrtcbin, "get-stats", NULL, promise);
+  gst_promise_unref (promise);
+}
+
+static gpointer
+warm_up_thread (gpointer unused)
+{
+  static const gchar *const factories[] = { "dtlsdec", "dtlssrtpenc", "dtlssrtpdec", "nicesrc", "nicesink", "srtpenc",
+    "srtpdec", "rtpbin", "rtprtxsend", "rtprtxreceive", "rtpfunnel", "rtpjitterbuffer", "rtpptdemux", "rtpssrcdemux",
+    "rtpsession", "rtpstorage", "rtpulpfecdec", "funnel", "queue", "capsfilter", "clocksync", "rtph264pay",
+    "rtph264depay", "h264parse", "rtpvp8pay", "rtpvp8depay", "rtpopuspay", "rtpopusdepay", "opusparse"
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (factories); i++) {
+    GstElement *element = gst_element_factory_make (factories[i], NULL);
+
+    if (element)
+      gst_object_unref (gst_object_ref_sink (element));
+  }
+  return NULL;
+}
+
+void
+gst_livekit_peer_warm_up (void)
+{
+  static gsize once = 0;
+
+  if (!g_once_init_enter (&once))
+    return;
+  g_thread_unref (g_thread_new ("livekit-warm-up", warm_up_thread, NULL));
+  g_once_init_leave (&once, 1);
+}

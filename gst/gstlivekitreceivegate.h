@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gstlivekitreceivegate: a probe behind srtpdec. It lets no packet pass before the peer's certificate is known to be the
+ * right one, and holds packets of streams that no answer has announced yet: webrtcbin would never show their pads. */
+#pragma once
+
+#include <gst/gst.h>
+
+G_BEGIN_DECLS
+
+typedef struct _GstLiveKitReceiveGate GstLiveKitReceiveGate;
+
+/* Any thread. */
+GstLiveKitReceiveGate *gst_livekit_receive_gate_new (void);
+GstLiveKitReceiveGate *gst_livekit_receive_gate_ref (GstLiveKitReceiveGate * gate);
+void gst_livekit_receive_gate_unref (GstLiveKitReceiveGate * gate);
+void gst_livekit_receive_gate_attach (GstLiveKitReceiveGate * gate, GstElement * srtpdec);
+void gst_livekit_receive_gate_set_verified (GstLiveKitReceiveGate * gate, gboolean is_verified);
+/* While @is_due, an answer is awaited: streams of unknown SSRC are held. Else they pass. */
+void gst_livekit_receive_gate_set_answer_due (GstLiveKitReceiveGate * gate, gboolean is_due);
+void gst_livekit_receive_gate_add_ssrcs (GstLiveKitReceiveGate * gate, GHashTable * ssrcs);
+
+G_END_DECLS

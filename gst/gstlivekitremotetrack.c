@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gstlivekitremotetrack: one subscribed track. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "gstlivekitremotetrack.h"
+
+#include <gst/video/video.h>
+#include "gstlivekitelements.h"
+
+#define GST_CAT_DEFAULT gst_livekit_debug
+
+/* RFC 4585 §3: feedback must not add to congestion; the server throttles to the same. */
+#define KEY_FRAME_INTERVAL (1 * G_TIME_SPAN_SECOND)
+/* Without data for so long a pad is shown as it is, so that applications need not wait for somebody to speak. */
+#define SHOW_ANYWAY_AFTER (2 * G_TIME_SPAN_SECOND)
+
+struct _GstLiveKitRemoteTrack
+{
+  gatomicrefcount ref_count;
+
+  /* constant after construction */
+  GstElement *element;          /* not owned: whose pad it is; stops the session before it goes */
+  GstBin *host;                 /* not owned */
+  LkLoop *loop;
+  LkTrackKind kind;
+  GstLiveKitRemoteTrackDelegate delegate;
+  gpointer delegate_data;
+  GstPad *outlet;               /* parentless sink pad behind the parser; its stream lock orders all that is pushed */
+  gint64 made_us;
+
+  /* room loop only */
+  GstLiveKitPeer *peer;
+  GstPad *stream_pad;           /* of webrtcbin */
+  GstElement *bin;
+
+  /* lock; never held while calling out */
+  GMutex lock;
+  LkPublication *publication;
+  gint64 last_key_frame_request_us;
+  GstLiveKitRemoteTrackCounters counters;
+  gboolean job_is_running;
+  GstPad *pad;                  /* owned by the element */
+  gboolean has_ended;
+
+  /* stream lock of the outlet */
+  gboolean needs_key_frame, has_segment, got_data;
+  GstClockTime position;        /* running time of what downstream has got */
+};
+
+static GstLiveKitRemoteTrack *
+outlet_track (GstPad * outlet)
+{
+  return gst_pad_get_element_private (outlet);
+}
+
+void
+gst_livekit_remote_track_want_key_frame (GstLiveKitRemoteTrack * track)
+{
+  gint64 now = g_get_monotonic_time ();
+  gboolean too_soon;
+
+  g_mutex_lock (&track->lock);
+  too_soon = track->kind != LK_TRACK_VIDEO
+      || (track->last_key_frame_request_us && now - track->last_key_frame_request_us < KEY_FRAME_INTERVAL);
+  if (!too_soon) {
+    track->last_key_frame_request_us = now;
+    track->counters.n_key_frame_requests++;
+  }
+  g_mutex_unlock (&track->lock);
+  /* PLI: the server does not understand FIR as GStreamer writes it. */
+  if (!too_soon)
+    gst_pad_push_event (track->outlet, gst_video_event_new_upstream_force_key_unit (GST_CLOCK_TIME_NONE, FALSE, 0));
+}
+
+/* Stream lock held. */
+static gboolean
+ensure_shown (GstLiveKitRemoteTrack * track, GstCaps * caps)
+{
+  g_autoptr (LkPublication) publication = NULL;
+  gboolean has_ended;
+  GstPad *pad;
+
+  g_mutex_lock (&track->lock);
+  pad = track->pad;
+  has_ended = track->has_ended;
+  if (pad == NULL)
+    publication = lk_publication_copy (track->publication);
+  g_mutex_unlock (&track->lock);
+  if (pad)
+    return TRUE;
+  if (has_ended)
+    return FALSE;
+  pad = track->delegate.show_pad (track, publication, caps, track->delegate_data);
+  g_mutex_lock (&track->lock);
+  track->pad = pad;
+  g_mutex_unlock (&track->lock);
+  return pad != NULL;
+}
+
+/* Stream lock held. */
+static void
+ensure_segment (GstLiveKitRemoteTrack * track)
+{
+  GstSegment segment;
+
+  if (track->has_segment)
+    return;
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_pad_push_event (track->pad, gst_event_new_segment (&segment));
+  track->has_segment = TRUE;
+}
+
+static gboolean
+on_outlet_event (GstPad * outlet, GstObject * parent, GstEvent * event)
+{
+  GstLiveKitRemoteTrack *track = outlet_track (outlet);
+  GstCaps *caps;
+
+  if (GST_EVENT_TYPE (event) == GST_EVENT_CAPS) {
+    gst_event_parse_caps (event, &caps);
+    if (ensure_shown (track, caps))
+      gst_pad_push_event (track->pad, gst_event_new_caps (caps));
+  }
+  /* Stream-start, segment and tags are ours, gaps follow from the mute state, and EOS from the room. */
+  gst_event_unref (event);
+  return TRUE;
+}
+
+static void
+count (GstLiveKitRemoteTrack * track, GstBuffer * buffer, gboolean is_dropped, gboolean is_key_frame)
+{
+  g_mutex_lock (&track->lock);
+  if (is_dropped) {
+    track->counters.n_dropped++;
+  } else {
+    track->counters.n_frames++;
+    track->counters.n_bytes += gst_buffer_get_size (buffer);
+    track->counters.n_key_frames += is_key_frame;
+  }
+  g_mutex_unlock (&track->lock);
+}
+
+static GstFlowReturn
+on_outlet_buffer (GstPad * outlet, GstObject * parent, GstBuffer * buffer)
+{
+  GstLiveKitRemoteTrack *track = outlet_track (outlet);
+  gboolean is_video = track->kind == LK_TRACK_VIDEO;
+  gboolean is_key_frame = is_video && !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT);
+  GstFlowReturn flow;
+
+  track->got_data = TRUE;
+  if (track->pad == NULL || (is_video && track->needs_key_frame && !is_key_frame)) {
+    if (track->pad && gst_pad_is_linked (track->pad))
+      gst_livekit_remote_track_want_key_frame (track);
+    count (track, buffer, TRUE, FALSE);
+    gst_buffer_unref (buffer);
+    return GST_FLOW_OK;
+  }
+  /* Something was lost: what follows cannot be decoded rightly until the next key frame. */
+  if (is_video && !is_key_frame && GST_BUFFER_IS_DISCONT (buffer))
+    gst_livekit_remote_track_want_key_frame (track);
+  ensure_segment (track);
+  if (GST_BUFFER_PTS_IS_VALID (buffer))
+    track->position = GST_BUFFER_PTS (buffer)
+        + (GST_BUFFER_DURATION_IS_VALID (buffer) ? GST_BUFFER_DURATION (buffer) : 0);
+  count (track, buffer, FALSE, is_key_frame);
+  flow = gst_pad_push (track->pad, buffer);
+  /* What one pad's downstream does is no reason to stop the room: data is dropped until it takes some again. */
+  track->needs_key_frame = flow != GST_FLOW_OK;
+  return GST_FLOW_OK;
+}
+
+static void
+make_outlet (GstLiveKitRemoteTrack * track)
+{
+  track->outlet = gst_object_ref_sink (gst_pad_new ("outlet", GST_PAD_SINK));
+  gst_pad_set_element_private (track->outlet, track);
+  gst_pad_set_chain_function (track->outlet, on_outlet_buffer);
+  gst_pad_set_event_function (track->outlet, on_outlet_event);
+  gst_pad_set_active (track->outlet, TRUE);
+}
+
+GstLiveKitRemoteTrack *
+gst_livekit_remote_track_new (GstElement * element, GstBin * host, LkLoop * loop, const LkPublication * publication,
+    const GstLiveKitRemoteTrackDelegate * delegate, gpointer data)
+{
+  GstLiveKitRemoteTrack *track = g_new0 (GstLiveKitRemoteTrack, 1);
+
+  g_atomic_ref_count_init (&track->ref_count);
+  track->element = element;
+  track->host = host;
+  track->loop = lk_loop_ref (loop);
+  track->delegate = *delegate;
+  track->delegate_data = data;
+  track->publication = lk_publication_copy (publication);
+  track->kind = publication->kind;
+  track->made_us = g_get_monotonic_time ();
+  track->needs_key_frame = TRUE;
+  track->position = GST_CLOCK_TIME_NONE;
+  g_mutex_init (&track->lock);
+  make_outlet (track);
+  return track;
+}
+
+GstLiveKitRemoteTrack *
+gst_livekit_remote_track_ref (GstLiveKitRemoteTrack * track)
+{
+  g_atomic_ref_count_inc (&track->ref_count);
+  return track;
+}
+
+void
+gst_livekit_remote_track_unref (GstLiveKitRemoteTrack * track)
+{
+  if (!g_atomic_ref_count_dec (&track->ref_count))
+    return;
+  g_assert (track->bin == NULL);
+  gst_pad_set_active (track->outlet, FALSE);
+  gst_object_unref (track->outlet);
+  lk_publication_free (track->publication);
+  lk_loop_unref (track->loop);
+  g_mutex_clear (&track->lock);
+  g_free (track);
+}
+
+const LkPublication *
+gst_livekit_remote_track_get_publication (GstLiveKitRemoteTrack * track)
+{
+  return track->publication;
+}
+
+void
+gst_livekit_remote_track_set_publication_in_loop (GstLiveKitRemoteTrack * track, const LkPublication * publication)
+{
+  LkPublication *old;
+
+  lk_loop_assert_current (track->loop);
+  g_mutex_lock (&track->lock);
+  old = track->publication;
+  track->publication = lk_publication_copy (publication);
+  g_mutex_unlock (&track->lock);
+  lk_publication_free (old);
+}
+
+/* --- the elements --- */
+
+static GstElement *
+make_bin (GstLiveKitRemoteTrack * track, const GstLiveKitCodec * codec)
+{
+  GstElement *bin = gst_bin_new (NULL), *last;
+  GstElement *depayloader = gst_element_factory_make (codec->depayloader, NULL);
+  GstElement *parser = codec->parser ? gst_element_factory_make (codec->parser, NULL) : NULL;
+  GstElement *filter = gst_element_factory_make ("capsfilter", NULL);
+  g_autoptr (GstCaps) caps = gst_caps_from_string (codec->output_caps);
+  g_autoptr (GstPad) sink_pad = NULL, src_pad = NULL;
+
+  if (depayloader == NULL || (codec->parser && parser == NULL)) {
+    GST_ERROR_OBJECT (track->element, "elements missing for codec=%s", codec->encoding_name);
+    gst_clear_object (&depayloader);
+    gst_clear_object (&parser);
+    gst_object_unref (filter);
+    gst_object_unref (bin);
+    return NULL;
+  }
+  g_object_set (filter, "caps", caps, NULL);
+  gst_bin_add_many (GST_BIN (bin), depayloader, filter, NULL);
+  last = depayloader;
+  if (parser) {
+    gst_bin_add (GST_BIN (bin), parser);
+    gst_element_link (depayloader, parser);
+    last = parser;
+  }
+  gst_element_link (last, filter);
+  sink_pad = gst_element_get_static_pad (depayloader, "sink");
+  src_pad = gst_element_get_static_pad (filter, "src");
+  gst_element_add_pad (bin, gst_ghost_pad_new ("sink", sink_pad));
+  gst_element_add_pad (bin, gst_ghost_pad_new ("src", src_pad));
+  return bin;
+}
+
+static const GstLiveKitCodec *
+codec_of_pad (GstPad * pad)
+{
+  g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
+  const gchar *name;
+
+  name = caps ? gst_structure_get_string (gst_caps_get_structure (caps, 0), "encoding-name") : NULL;
+  for (const GstLiveKitCodec * codec = gst_livekit_codecs (); name && codec->encoding_name; codec++) {
+    if (g_ascii_strcasecmp (name, codec->encoding_name) == 0)
+      return codec;
+  }
+  return NULL;
+}
+
+gboolean
+gst_livekit_remote_track_attach_in_loop (GstLiveKitRemoteTrack * track, GstLiveKitPeer * peer, GstPad * pad)
+{
+  const GstLiveKitCodec *codec = codec_of_pad (pad);
+  g_autoptr (GstPad) sink_pad = NULL, src_pad = NULL;
+
+  lk_loop_assert_current (track->loop);
+  gst_livekit_remote_track_detach_in_loop (track);
+  track->bin = codec ? make_bin (track, codec) : NULL;
+  if (track->bin == NULL) {
+    gst_livekit_peer_release_pad (pad, FALSE);
+    return FALSE;
+  }
+  gst_object_ref_sink (track->bin);
+  track->peer = gst_livekit_peer_ref (peer);
+  track->stream_pad = gst_object_ref (pad);
+  gst_bin_add (track->host, track->bin);
+  sink_pad = gst_element_get_static_pad (track->bin, "sink");
+  src_pad = gst_element_get_static_pad (track->bin, "src");
+  gst_pad_link_full (src_pad, track->outlet, GST_PAD_LINK_CHECK_NOTHING);
+  gst_element_sync_state_with_parent (track->bin);
+  gst_pad_link_full (pad, sink_pad, GST_PAD_LINK_CHECK_NOTHING);
+  GST_INFO_OBJECT (track->element, "media comes sid=%s codec=%s", track->publication->sid, codec->encoding_name);
+  gst_livekit_peer_release_pad (pad, TRUE);
+  return TRUE;
+}
+
+static void
+dispose_bin (GstElement * unused, gpointer data)
+{
+  GstElement *bin = data;
+  GstObject *parent = gst_object_get_parent (GST_OBJECT (bin));
+
+  gst_element_set_state (bin, GST_STATE_NULL);
+  if (parent) {
+    gst_bin_remove (GST_BIN (parent), bin);
+    gst_object_unref (parent);
+  }
+}
+
+void
+gst_livekit_remote_track_detach_in_loop (GstLiveKitRemoteTrack * track)
+{
+  GstElement *bin = g_steal_pointer (&track->bin);
+  g_autoptr (GstPad) src_pad = NULL;
+
+  lk_loop_assert_current (track->loop);
+  if (bin == NULL)
+    return;
+  gst_livekit_peer_clear_stream_in_loop (track->peer, track->stream_pad);
+  src_pad = gst_element_get_static_pad (bin, "src");
+  gst_pad_unlink (src_pad, track->outlet);
+  gst_element_set_locked_state (bin, TRUE);
+  /* Its streaming thread may be held by whatever is downstream, so that NULL has to wait: not here. */
+  gst_element_call_async (track->element, dispose_bin, bin, gst_object_unref);
+  gst_clear_object (&track->stream_pad);
+  g_clear_pointer (&track->peer, gst_livekit_peer_unref);
+}
+
+void
+gst_livekit_remote_track_dispose (GstLiveKitRemoteTrack * track)
+{
+  GstElement *bin = g_steal_pointer (&track->bin);
+
+  g_mutex_lock (&track->lock);
+  track->has_ended = TRUE;
+  track->pad = NULL;
+  g_mutex_unlock (&track->lock);
+  if (bin == NULL)
+    return;
+  dispose_bin (NULL, bin);
+  gst_object_unref (bin);
+  gst_clear_object (&track->stream_pad);
+  g_clear_pointer (&track->peer, gst_livekit_peer_unref);
+}
+
+gboolean
+gst_livekit_remote_track_is_attached_in_loop (GstLiveKitRemoteTrack * track)
+{
+  return track->bin != NULL;
+}
+
+/* --- jobs on a pool thread, under the stream lock: downstream may block --- */
+
+static void
+end_job (GstElement * element, gpointer data)
+{
+  GstLiveKitRemoteTrack *track = data;
+  GstPad *pad;
+
+  GST_PAD_STREAM_LOCK (track->outlet);
+  g_mutex_lock (&track->lock);
+  pad = g_steal_pointer (&track->pad);
+  g_mutex_unlock (&track->lock);
+  if (pad) {
+    gst_pad_push_event (pad, gst_event_new_eos ());
+    track->delegate.hide_pad (track, pad, track->delegate_data);
+  }
+  GST_PAD_STREAM_UNLOCK (track->outlet);
+}
+
+void
+gst_livekit_remote_track_end_in_loop (GstLiveKitRemoteTrack * track)
+{
+  gst_livekit_remote_track_detach_in_loop (track);
+  g_mutex_lock (&track->lock);
+  track->has_ended = TRUE;
+  g_mutex_unlock (&track->lock);
+  gst_element_call_async (track->element, end_job, gst_livekit_remote_track_ref (track),
+      (GDestroyNotify) gst_livekit_remote_track_unref);
+}
+
+static void
+eos_job (GstElement * element, gpointer data)
+{
+  GstLiveKitRemoteTrack *track = data;
+
+  GST_PAD_STREAM_LOCK (track->outlet);
+  if (track->pad)
+    gst_pad_push_event (track->pad, gst_event_new_eos ());
+  GST_PAD_STREAM_UNLOCK (track->outlet);
+}
+
+void
+gst_livekit_remote_track_push_eos_async (GstLiveKitRemoteTrack * track)
+{
+  gst_element_call_async (track->element, eos_job, gst_livekit_remote_track_ref (track),
+      (GDestroyNotify) gst_livekit_remote_track_unref);
+}
+
+static void
+push_gap (GstLiveKitRemoteTrack * track)
+{
+  GstClockTime now = gst_element_get_current_running_time (track->element);
+
+  if (!GST_CLOCK_TIME_IS_VALID (now))
+    return;
+  if (!GST_CLOCK_TIME_IS_VALID (track->position))
+    track->position = now;
+  if (now <= track->position)
+    return;
+  ensure_segment (track);
+  gst_pad_push_event (track->pad, gst_event_new_gap (track->position, now - track->position));
+  track->position = now;
+  track->counters.n_gaps++;
+}
+
+static void
+tick_job (GstElement * element, gpointer data)
+{
+  GstLiveKitRemoteTrack *track = data;
+  const GstLiveKitCodec *codec;
+  gboolean is_muted, got_data;
+
+  GST_PAD_STREAM_LOCK (track->outlet);
+  got_data = track->got_data;
+  track->got_data = FALSE;
+  g_mutex_lock (&track->lock);
+  is_muted = track->publication->muted;
+  codec = gst_livekit_codec_from_mime_type (track->publication->mime_type);
+  g_mutex_unlock (&track->lock);
+  if (track->pad == NULL && codec
+      && (is_muted || g_get_monotonic_time () - track->made_us > SHOW_ANYWAY_AFTER)) {
+    g_autoptr (GstCaps) caps = gst_caps_from_string (codec->output_caps);
+
+    if (ensure_shown (track, caps) && gst_caps_is_fixed (caps))
+      gst_pad_push_event (track->pad, gst_event_new_caps (caps));
+  }
+  if (track->pad && is_muted && !got_data && gst_pad_has_current_caps (track->pad))
+    push_gap (track);
+  GST_PAD_STREAM_UNLOCK (track->outlet);
+  g_mutex_lock (&track->lock);
+  track->job_is_running = FALSE;
+  g_mutex_unlock (&track->lock);
+}
+
+void
+gst_livekit_remote_track_tick_in_loop (GstLiveKitRemoteTrack * track)
+{
+  gboolean is_needed;
+
+  g_mutex_lock (&track->lock);
+  is_needed = !track->job_is_running && !track->has_ended && (track->publication->muted || track->pad == NULL);
+  track->job_is_running |= is_needed;
+  g_mutex_unlock (&track->lock);
+  if (is_needed)
+    gst_element_call_async (track->element, tick_job, gst_livekit_remote_track_ref (track),
+        (GDestroyNotify) gst_livekit_remote_track_unref);
+}
+
+gboolean
+gst_livekit_remote_track_is_shown (GstLiveKitRemoteTrack * track)
+{
+  gboolean is_shown;
+
+  g_mutex_lock (&track->lock);
+  is_shown = track->pad != NULL;
+  g_mutex_unlock (&track->lock);
+  return is_shown;
+}
+
+void
+gst_livekit_remote_track_get_counters (GstLiveKitRemoteTrack * track, GstLiveKitRemoteTrackCounters * counters)
+{
+  g_mutex_lock (&track->lock);
+  *counters = track->counters;
+  g_mutex_unlock (&track->lock);
+}

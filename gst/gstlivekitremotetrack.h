@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gstlivekitremotetrack: one subscribed track: from a pad of webrtcbin through depayloader and parser to a src pad that the
+ * element shows. The pad outlives the stream: a rejoin brings the track a new one. */
+#pragma once
+
+#include <gst/gst.h>
+#include "gstlivekitpeer.h"
+#include "lkroster.h"
+
+G_BEGIN_DECLS
+
+typedef struct _GstLiveKitRemoteTrack GstLiveKitRemoteTrack;
+
+typedef struct
+{
+  /* Shows a pad for the track: made, activated and added by the callee, who keeps a reference until hide_pad. On a streaming or a pool
+   * thread, with the track's stream lock held. @caps: what is known of the format. The reference returned is borrowed. NULL: the element is
+   * stopping. */
+  GstPad *(*show_pad) (GstLiveKitRemoteTrack * track, const LkPublication * publication, GstCaps * caps,
+      gpointer data);
+  /* The track has ended and EOS has been pushed. */
+  void (*hide_pad) (GstLiveKitRemoteTrack * track, GstPad * pad, gpointer data);
+} GstLiveKitRemoteTrackDelegate;
+
+GstLiveKitRemoteTrack *gst_livekit_remote_track_new (GstElement * element, GstBin * host, LkLoop * loop,
+    const LkPublication * publication, const GstLiveKitRemoteTrackDelegate * delegate, gpointer data);
+GstLiveKitRemoteTrack *gst_livekit_remote_track_ref (GstLiveKitRemoteTrack * track);
+void gst_livekit_remote_track_unref (GstLiveKitRemoteTrack * track);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstLiveKitRemoteTrack, gst_livekit_remote_track_unref)
+
+/* Room loop. */
+const LkPublication *gst_livekit_remote_track_get_publication (GstLiveKitRemoteTrack * track);
+/* The publication has changed, or is that of a new session. */
+void gst_livekit_remote_track_set_publication_in_loop (GstLiveKitRemoteTrack * track,
+    const LkPublication * publication);
+/* Links a blocked pad from the peer and releases it. FALSE: the codec is none of ours. */
+gboolean gst_livekit_remote_track_attach_in_loop (GstLiveKitRemoteTrack * track, GstLiveKitPeer * peer, GstPad * pad);
+/* The stream is over, the track may go on with another. */
+void gst_livekit_remote_track_detach_in_loop (GstLiveKitRemoteTrack * track);
+/* The track has ended: EOS on its pad, then it is hidden; what comes later is dropped. */
+void gst_livekit_remote_track_end_in_loop (GstLiveKitRemoteTrack * track);
+/* At the stop, when the peer is down and nothing streams: frees the elements at once. Any thread. */
+void gst_livekit_remote_track_dispose (GstLiveKitRemoteTrack * track);
+gboolean gst_livekit_remote_track_is_attached_in_loop (GstLiveKitRemoteTrack * track);
+/* Once in a while: shows a pad that has been waiting for data, and tells downstream that there is none. */
+void gst_livekit_remote_track_tick_in_loop (GstLiveKitRemoteTrack * track);
+
+/* Any thread. */
+gboolean gst_livekit_remote_track_is_shown (GstLiveKitRemoteTrack * track);
+void gst_livekit_remote_track_want_key_frame (GstLiveKitRemoteTrack * track);
+/* EOS on the pad although the track goes on (the pipeline is being ended). */
+void gst_livekit_remote_track_push_eos_async (GstLiveKitRemoteTrack * track);
+
+typedef struct
+{
+  guint64 n_frames, n_bytes, n_dropped, n_key_frames, n_key_frame_requests, n_gaps;
+} GstLiveKitRemoteTrackCounters;
+void gst_livekit_remote_track_get_counters (GstLiveKitRemoteTrack * track, GstLiveKitRemoteTrackCounters * counters);
+
+G_END_DECLS

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gstlivekitsession-private: shared by gstlivekitsession.c (life, room, peers), gstlivekitsession-tracks.c (both
+ * directions' tracks) and gstlivekitstats.c. */
+#pragma once
+
+#include "gstlivekitsession.h"
+
+G_BEGIN_DECLS
+
+struct _GstLiveKitSession
+{
+  gatomicrefcount ref_count;
+
+  /* constant after construction */
+  GstBin *host;                 /* not owned: it stops and frees us */
+  GstElement *element;          /* the same, as element */
+  GstLiveKitSessionDelegate delegate;
+  gpointer delegate_data;
+
+  /* constant while started */
+  LkLoop *loop;
+  GstLiveKitSessionSettings settings;   /* strings owned */
+
+  /* room loop only */
+  LkRoom *room;
+  GstLiveKitPeer *publisher, *subscriber;       /* the same one in v1; NULL until joined */
+  gboolean is_single_peer, is_joined, is_stopping, was_connected;
+  GstLiveKitConnectionState state;
+  GstClockTime start_offset;    /* running time of the first connection */
+  GPtrArray *local_tracks;      /* GstLiveKitLocalTrack, owned */
+  GHashTable *remote_tracks;    /* track sid -> GstLiveKitRemoteTrack, owned */
+  GPtrArray *orphans;           /* GstLiveKitRemoteTrack of the session before, owned */
+  GHashTable *mid_to_track;     /* as the last description said */
+  GHashTable *waiting_pads;     /* mid -> GstPad that came before its track was known, owned */
+  gboolean reconcile_is_posted, latency_is_posted, no_more_tracks_told;
+  guint64 tick, orphan_timer, latency_timer;
+  gchar *server_url, *server_version, *server_region, *room_sid, *room_name, *room_metadata, *participant_sid;
+  guint n_participants;
+  gint64 started_us, joined_us, connected_us, first_media_us;
+  guint n_joins, n_dead_peers;
+
+  /* stop_lock */
+  GMutex stop_lock;
+  GCond stop_changed;
+  guint n_peers_closing;
+  gboolean is_closed;
+
+  /* OBJECT_LOCK of the host */
+  GstStructure *stats;
+};
+
+GstLiveKitPeer *gst_livekit_session_peer_for_tracks (GstLiveKitSession * session, gboolean sending);
+void gst_livekit_session_tell (GstLiveKitSession * session, GstStructure * message);
+void gst_livekit_session_set_state_in_loop (GstLiveKitSession * session, GstLiveKitConnectionState state,
+    const GError * reason, guint attempt, guint next_try_ms);
+
+/* gstlivekitsession-tracks.c, room loop */
+void gst_livekit_session_reconcile_later (GstLiveKitSession * session);
+void gst_livekit_session_publish_all_in_loop (GstLiveKitSession * session);
+void gst_livekit_session_unpublish_all_in_loop (GstLiveKitSession * session);
+void gst_livekit_session_connected_in_loop (GstLiveKitSession * session, gboolean is_connected);
+void gst_livekit_session_tracks_mapped_in_loop (GstLiveKitSession * session, GHashTable * mid_to_track);
+void gst_livekit_session_pad_added_in_loop (GstLiveKitSession * session, GstLiveKitPeer * peer, GstPad * pad,
+    const gchar * mid);
+void gst_livekit_session_orphan_all_in_loop (GstLiveKitSession * session);
+void gst_livekit_session_end_all_in_loop (GstLiveKitSession * session);
+void gst_livekit_session_tick_tracks_in_loop (GstLiveKitSession * session);
+GstLiveKitLocalTrack *gst_livekit_session_find_local (GstLiveKitSession * session, const gchar * cid,
+    const gchar * sid);
+void gst_livekit_session_tell_track (GstLiveKitSession * session, const gchar * action,
+    const LkPublication * publication);
+
+/* gstlivekitstats.c, room loop */
+void gst_livekit_session_update_stats_in_loop (GstLiveKitSession * session);
+
+G_END_DECLS

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gstlivekitsession-tracks: which tracks a session has, and what becomes of them. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "gstlivekitsession-private.h"
+
+#include "gstlivekitelements.h"
+#include "lkerror.h"
+
+#define GST_CAT_DEFAULT gst_livekit_debug
+
+void
+gst_livekit_session_tell_track (GstLiveKitSession * session, const gchar * action, const LkPublication * publication)
+{
+  gst_livekit_session_tell (session, gst_structure_new ("livekit-track", "action", G_TYPE_STRING, action,
+          "sid", G_TYPE_STRING, publication->sid, "name", G_TYPE_STRING, publication->name,
+          "source", G_TYPE_STRING, lk_track_source_name (publication->source),
+          "kind", G_TYPE_STRING, lk_track_kind_name (publication->kind),
+          "mime-type", G_TYPE_STRING, publication->mime_type,
+          "identity", G_TYPE_STRING, publication->participant_identity, NULL));
+}
+
+/* --- publishing --- */
+
+GstLiveKitLocalTrack *
+gst_livekit_session_find_local (GstLiveKitSession * session, const gchar * cid, const gchar * sid)
+{
+  for (guint i = 0; i < session->local_tracks->len; i++) {
+    GstLiveKitLocalTrack *track = g_ptr_array_index (session->local_tracks, i);
+
+    if ((cid && g_strcmp0 (gst_livekit_local_track_get_cid_in_loop (track), cid) == 0)
+        || (sid && g_strcmp0 (gst_livekit_local_track_get_sid_in_loop (track), sid) == 0))
+      return track;
+  }
+  return NULL;
+}
+
+static gboolean
+publish (GstLiveKitSession * session, GstLiveKitLocalTrack * track)
+{
+  GstLiveKitPeer *peer = session->publisher;
+  GstLiveKitTrackSettings settings = { NULL, };
+  gboolean needs_offer;
+
+  if (peer == NULL || !session->is_joined || session->is_stopping)
+    return FALSE;
+  session->delegate.get_track_settings (session, track, &settings, session->delegate_data);
+  needs_offer = gst_livekit_local_track_publish_in_loop (track, session->room, peer, &settings);
+  gst_livekit_local_track_set_connected_in_loop (track, gst_livekit_peer_is_connected (peer), session->start_offset);
+  gst_livekit_track_settings_clear (&settings);
+  return needs_offer;
+}
+
+void
+gst_livekit_session_publish_all_in_loop (GstLiveKitSession * session)
+{
+  gboolean needs_offer = FALSE;
+
+  for (guint i = 0; i < session->local_tracks->len; i++)
+    needs_offer |= publish (session, g_ptr_array_index (session->local_tracks, i));
+  if (needs_offer)
+    gst_livekit_peer_negotiate_in_loop (session->publisher);
+}
+
+static void
+unpublish (GstLiveKitSession * session, GstLiveKitLocalTrack * track)
+{
+  if (gst_livekit_local_track_unpublish_in_loop (track, session->room) && session->publisher)
+    gst_livekit_peer_negotiate_in_loop (session->publisher);
+}
+
+/* The peer is about to go, so that nobody is told by an offer. */
+void
+gst_livekit_session_unpublish_all_in_loop (GstLiveKitSession * session)
+{
+  for (guint i = 0; i < session->local_tracks->len; i++)
+    gst_livekit_local_track_unpublish_in_loop (g_ptr_array_index (session->local_tracks, i), session->room);
+}
+
+typedef struct
+{
+  GstLiveKitSession *session;
+  GstLiveKitLocalTrack *track;
+  gboolean flag;
+} TrackCall;
+
+static void
+track_call_free (gpointer data)
+{
+  TrackCall *call = data;
+
+  gst_livekit_local_track_unref (call->track);
+  g_free (call);
+}
+
+static void
+post_track (GstLiveKitSession * session, GstLiveKitLocalTrack * track, gboolean flag, LkLoopFunc func)
+{
+  TrackCall *call = g_new (TrackCall, 1);
+
+  *call = (TrackCall) {
+  session, gst_livekit_local_track_ref (track), flag};
+  lk_loop_post (session->loop, func, call, track_call_free);
+}
+
+static void
+add_track_in_loop (gpointer data)
+{
+  TrackCall *call = data;
+  GstLiveKitSession *session = call->session;
+
+  if (g_ptr_array_find (session->local_tracks, call->track, NULL))
+    return;
+  g_ptr_array_add (session->local_tracks, gst_livekit_local_track_ref (call->track));
+  if (publish (session, call->track))
+    gst_livekit_peer_negotiate_in_loop (session->publisher);
+}
+
+void
+gst_livekit_session_add_track (GstLiveKitSession * session, GstLiveKitLocalTrack * track)
+{
+  post_track (session, track, FALSE, add_track_in_loop);
+}
+
+static void
+remove_track_in_loop (gpointer data)
+{
+  TrackCall *call = data;
+
+  unpublish (call->session, call->track);
+  g_ptr_array_remove (call->session->local_tracks, call->track);
+}
+
+void
+gst_livekit_session_remove_track (GstLiveKitSession * session, GstLiveKitLocalTrack * track)
+{
+  post_track (session, track, FALSE, remove_track_in_loop);
+}
+
+static void
+set_muted_in_loop (gpointer data)
+{
+  TrackCall *call = data;
+
+  gst_livekit_local_track_set_muted_in_loop (call->track, call->session->room, call->flag);
+}
+
+void
+gst_livekit_session_set_muted (GstLiveKitSession * session, GstLiveKitLocalTrack * track, gboolean muted)
+{
+  post_track (session, track, muted, set_muted_in_loop);
+}
+
+/* --- subscribing --- */
+
+static gboolean
+shows_tracks (GstLiveKitSession * session)
+{
+  return session->delegate.is_wanted != NULL;
+}
+
+static void
+attach (GstLiveKitSession * session, GstLiveKitRemoteTrack * track, GstLiveKitPeer * peer, GstPad * pad)
+{
+  const LkPublication *publication = gst_livekit_remote_track_get_publication (track);
+
+  if (session->first_media_us == 0)
+    session->first_media_us = g_get_monotonic_time ();
+  if (gst_livekit_remote_track_attach_in_loop (track, peer, pad))
+    return;
+  gst_livekit_session_tell (session, gst_structure_new ("livekit-track", "action", G_TYPE_STRING, "failed",
+          "sid", G_TYPE_STRING, publication->sid, "name", G_TYPE_STRING, publication->name,
+          "kind", G_TYPE_STRING, lk_track_kind_name (publication->kind),
+          "mime-type", G_TYPE_STRING, publication->mime_type, "identity", G_TYPE_STRING,
+          publication->participant_identity, "reason", G_TYPE_STRING, "codec",
+          "text", G_TYPE_STRING, "This codec cannot be received.", NULL));
+}
+
+void
+gst_livekit_session_pad_added_in_loop (GstLiveKitSession * session, GstLiveKitPeer * peer, GstPad * pad,
+    const gchar * mid)
+{
+  const gchar *sid = session->mid_to_track ? g_hash_table_lookup (session->mid_to_track, mid) : NULL;
+  GstLiveKitRemoteTrack *track = sid ? g_hash_table_lookup (session->remote_tracks, sid) : NULL;
+
+  if (track) {
+    attach (session, track, peer, pad);
+  } else if (sid) {
+    gst_livekit_peer_release_pad (pad, FALSE);
+  } else {
+    GST_DEBUG_OBJECT (session->element, "stream before its track mid=%s", mid);
+    g_hash_table_replace (session->waiting_pads, g_strdup (mid), gst_object_ref (pad));
+  }
+}
+
+void
+gst_livekit_session_tracks_mapped_in_loop (GstLiveKitSession * session, GHashTable * mid_to_track)
+{
+  GHashTableIter iter;
+  gpointer mid, pad;
+
+  if (mid_to_track) {
+    g_clear_pointer (&session->mid_to_track, g_hash_table_unref);
+    session->mid_to_track = g_hash_table_ref (mid_to_track);
+  }
+  g_hash_table_iter_init (&iter, session->waiting_pads);
+  while (g_hash_table_iter_next (&iter, &mid, &pad)) {
+    const gchar *sid = session->mid_to_track ? g_hash_table_lookup (session->mid_to_track, mid) : NULL;
+    GstLiveKitRemoteTrack *track = sid ? g_hash_table_lookup (session->remote_tracks, sid) : NULL;
+
+    if (sid == NULL)
+      continue;
+    if (track)
+      attach (session, track, session->subscriber, pad);
+    else
+      gst_livekit_peer_release_pad (pad, FALSE);
+    g_hash_table_iter_remove (&iter);
+  }
+}
+
+/* A track of the session before that is this one: same participant, and the same name or, without one, source. */
+static GstLiveKitRemoteTrack *
+take_orphan (GstLiveKitSession * session, const LkPublication * publication)
+{
+  for (guint i = 0; i < session->orphans->len; i++) {
+    GstLiveKitRemoteTrack *track = g_ptr_array_index (session->orphans, i);
+    const LkPublication *old = gst_livekit_remote_track_get_publication (track);
+
+    if (old->kind == publication->kind && g_strcmp0 (old->participant_identity, publication->participant_identity) == 0
+        && g_strcmp0 (old->name, publication->name) == 0 && old->source == publication->source) {
+      gst_livekit_remote_track_ref (track);
+      g_ptr_array_remove_index (session->orphans, i);
+      gst_livekit_remote_track_set_publication_in_loop (track, publication);
+      session->delegate.track_changed (session, track, publication, session->delegate_data);
+      return track;
+    }
+  }
+  return NULL;
+}
+
+typedef struct
+{
+  GstLiveKitSession *session;
+  GHashTable *wanted;           /* sid -> LkPublication of the roster */
+} Choice;
+
+static void
+choose (const LkPublication * publication, gpointer data)
+{
+  Choice *choice = data;
+  GstLiveKitSession *session = choice->session;
+
+  if (publication->kind == LK_TRACK_DATA || publication->is_encrypted)
+    return;
+  if (session->delegate.is_wanted (session, publication, session->delegate_data))
+    g_hash_table_insert (choice->wanted, publication->sid, (gpointer) publication);
+}
+
+static void
+end_unwanted (GstLiveKitSession * session, GHashTable * wanted)
+{
+  LkRoster *roster = lk_room_get_roster (session->room);
+  g_autoptr (GPtrArray) unsubscribe = g_ptr_array_new_with_free_func (g_free);
+  GHashTableIter iter;
+  gpointer sid, track;
+
+  g_hash_table_iter_init (&iter, session->remote_tracks);
+  while (g_hash_table_iter_next (&iter, &sid, &track)) {
+    if (g_hash_table_contains (wanted, sid))
+      continue;
+    if (lk_roster_find_track (roster, sid))
+      g_ptr_array_add (unsubscribe, g_strdup (sid));
+    gst_livekit_session_tell_track (session, "unsubscribed", gst_livekit_remote_track_get_publication (track));
+    gst_livekit_remote_track_end_in_loop (track);
+    g_hash_table_iter_remove (&iter);
+  }
+  if (unsubscribe->len)
+    lk_room_subscribe_in_loop (session->room, (const gchar * const *) unsubscribe->pdata, unsubscribe->len, FALSE);
+}
+
+static void
+begin_wanted (GstLiveKitSession * session, GHashTable * wanted)
+{
+  g_autoptr (GPtrArray) subscribe = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer sid, publication;
+
+  g_hash_table_iter_init (&iter, wanted);
+  while (g_hash_table_iter_next (&iter, &sid, &publication)) {
+    GstLiveKitRemoteTrack *track;
+
+    if (g_hash_table_contains (session->remote_tracks, sid))
+      continue;
+    track = take_orphan (session, publication);
+    if (track == NULL)
+      track = gst_livekit_remote_track_new (session->element, session->host, session->loop, publication,
+          &session->delegate.remote_track, session->delegate_data);
+    g_hash_table_insert (session->remote_tracks, g_strdup (sid), track);
+    g_ptr_array_add (subscribe, sid);
+    gst_livekit_session_tell_track (session, "subscribed", publication);
+  }
+  if (subscribe->len)
+    lk_room_subscribe_in_loop (session->room, (const gchar * const *) subscribe->pdata, subscribe->len, TRUE);
+}
+
+static gboolean
+want_sections (GstLiveKitSession * session)
+{
+  guint n[2] = { 0, 0 };
+  GHashTableIter iter;
+  gpointer track;
+
+  if (!session->is_single_peer)
+    return FALSE;
+  g_hash_table_iter_init (&iter, session->remote_tracks);
+  while (g_hash_table_iter_next (&iter, NULL, &track))
+    n[gst_livekit_remote_track_get_publication (track)->kind == LK_TRACK_VIDEO]++;
+  return gst_livekit_peer_want_sections_in_loop (session->subscriber, n[0], n[1]);
+}
+
+/* Makes what we are subscribed to what is wanted. The only place where remote tracks begin and end. */
+static void
+reconcile_in_loop (gpointer data)
+{
+  GstLiveKitSession *session = data;
+  Choice choice = { session, NULL };
+  g_autoptr (GHashTable) wanted = g_hash_table_new (g_str_hash, g_str_equal);
+
+  session->reconcile_is_posted = FALSE;
+  if (!session->is_joined || session->is_stopping || session->subscriber == NULL || !shows_tracks (session))
+    return;
+  choice.wanted = wanted;
+  lk_roster_foreach_track (lk_room_get_roster (session->room), choose, &choice);
+  end_unwanted (session, wanted);
+  begin_wanted (session, wanted);
+  if (want_sections (session))
+    gst_livekit_peer_negotiate_in_loop (session->subscriber);
+}
+
+void
+gst_livekit_session_reconcile_later (GstLiveKitSession * session)
+{
+  if (session->reconcile_is_posted)
+    return;
+  session->reconcile_is_posted = TRUE;
+  lk_loop_post (session->loop, reconcile_in_loop, session, NULL);
+}
+
+static void
+update_choice_in_loop (gpointer data)
+{
+  gst_livekit_session_reconcile_later (data);
+}
+
+void
+gst_livekit_session_update_choice (GstLiveKitSession * session)
+{
+  lk_loop_post (session->loop, update_choice_in_loop, session, NULL);
+}
+
+/* --- both --- */
+
+void
+gst_livekit_session_connected_in_loop (GstLiveKitSession * session, gboolean is_connected)
+{
+  for (guint i = 0; i < session->local_tracks->len; i++)
+    gst_livekit_local_track_set_connected_in_loop (g_ptr_array_index (session->local_tracks, i), is_connected,
+        session->start_offset);
+}
+
+/* The peers go, the pads stay until it is clear what comes back. */
+void
+gst_livekit_session_orphan_all_in_loop (GstLiveKitSession * session)
+{
+  GHashTableIter iter;
+  gpointer track;
+
+  g_hash_table_iter_init (&iter, session->remote_tracks);
+  while (g_hash_table_iter_next (&iter, NULL, &track)) {
+    gst_livekit_remote_track_detach_in_loop (track);
+    g_ptr_array_add (session->orphans, gst_livekit_remote_track_ref (track));
+  }
+  g_hash_table_remove_all (session->remote_tracks);
+  g_hash_table_remove_all (session->waiting_pads);
+  g_clear_pointer (&session->mid_to_track, g_hash_table_unref);
+}
+
+void
+gst_livekit_session_end_all_in_loop (GstLiveKitSession * session)
+{
+  gst_livekit_session_orphan_all_in_loop (session);
+  for (guint i = 0; i < session->orphans->len; i++)
+    gst_livekit_remote_track_end_in_loop (g_ptr_array_index (session->orphans, i));
+  g_ptr_array_set_size (session->orphans, 0);
+}
+
+void
+gst_livekit_session_tick_tracks_in_loop (GstLiveKitSession * session)
+{
+  GHashTableIter iter;
+  gpointer track;
+  guint n_waiting = 0;
+
+  g_hash_table_iter_init (&iter, session->remote_tracks);
+  while (g_hash_table_iter_next (&iter, NULL, &track)) {
+    gst_livekit_remote_track_tick_in_loop (track);
+    n_waiting += !gst_livekit_remote_track_is_shown (track);
+  }
+  if (session->was_connected && shows_tracks (session) && !session->no_more_tracks_told && n_waiting == 0) {
+    session->no_more_tracks_told = TRUE;
+    session->delegate.tracks_known (session, n_waiting, session->delegate_data);
+  }
+}
+
+static void
+push_eos_in_loop (gpointer data)
+{
+  GstLiveKitSession *session = data;
+  GHashTableIter iter;
+  gpointer track;
+
+  g_hash_table_iter_init (&iter, session->remote_tracks);
+  while (g_hash_table_iter_next (&iter, NULL, &track))
+    gst_livekit_remote_track_push_eos_async (track);
+  for (guint i = 0; i < session->orphans->len; i++)
+    gst_livekit_remote_track_push_eos_async (g_ptr_array_index (session->orphans, i));
+}
+
+void
+gst_livekit_session_push_eos (GstLiveKitSession * session)
+{
+  lk_loop_post (session->loop, push_eos_in_loop, session, NULL);
+}

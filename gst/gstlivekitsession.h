@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gstlivekitsession: one participant in a room: the room, its peers, and the tracks of both directions.
+ *
+ * Owned by the element that started it; its webrtcbins and tracks are children of that element (the host). */
+#pragma once
+
+#include <gst/gst.h>
+#include "gstlivekitenums.h"
+#include "gstlivekitlocaltrack.h"
+#include "gstlivekitremotetrack.h"
+#include "lkroom.h"
+
+G_BEGIN_DECLS
+
+typedef struct _GstLiveKitSession GstLiveKitSession;
+
+/* Copied at the start. */
+typedef struct
+{
+  LkRoomSettings room;
+  gboolean relay_only;
+  const gchar *stun_server;     /* in place of the server's; NULL = those */
+  const gchar *const *turn_servers;     /* the same; turn: or turns: URIs with credentials */
+  guint latency_ms;
+} GstLiveKitSessionSettings;
+
+/* Room loop, no lock held, unless said otherwise. */
+typedef struct
+{
+  /* @reason: why, or NULL. attempt and next_try_ms while reconnecting. FAILED is said with the error that ended it. */
+  void (*state_changed) (GstLiveKitSession * session, GstLiveKitConnectionState state, const GError * reason,
+      guint attempt, guint next_try_ms, gpointer data);
+  void (*joined) (GstLiveKitSession * session, const gchar * room, const gchar * identity, gpointer data);
+  void (*room_info_changed) (GstLiveKitSession * session, const GstStructure * info, gpointer data);
+  /* An element message; takes @structure. */
+  void (*message) (GstLiveKitSession * session, GstStructure * structure, gpointer data);
+  /* A warning: one track is lost, others run. */
+  void (*warning) (GstLiveKitSession * session, const GError * error, gpointer data);
+
+  /* Publishing; NULL where nothing is published. */
+  void (*get_track_settings) (GstLiveKitSession * session, GstLiveKitLocalTrack * track,
+      GstLiveKitTrackSettings * settings, gpointer data);
+  void (*track_muted) (GstLiveKitSession * session, GstLiveKitLocalTrack * track, gboolean muted, gpointer data);
+
+  /* Subscribing; NULL where nothing is shown. */
+  gboolean (*is_wanted) (GstLiveKitSession * session, const LkPublication * publication, gpointer data);
+  void (*tracks_known) (GstLiveKitSession * session, guint n_waiting, gpointer data);
+  void (*track_changed) (GstLiveKitSession * session, GstLiveKitRemoteTrack * track,
+      const LkPublication * publication, gpointer data);
+  GstLiveKitRemoteTrackDelegate remote_track;   /* the same @data */
+} GstLiveKitSessionDelegate;
+
+GstLiveKitSession *gst_livekit_session_new (GstBin * host, const GstLiveKitSessionDelegate * delegate, gpointer data);
+GstLiveKitSession *gst_livekit_session_ref (GstLiveKitSession * session);
+void gst_livekit_session_unref (GstLiveKitSession * session);   /* the last one after stop */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstLiveKitSession, gst_livekit_session_unref)
+
+/* Application thread. start never waits. stop says goodbye (500 ms at most), takes the peers down and ends the loop, in
+ * less than two seconds in all; no callback comes after it. FALSE: a webrtcbin was stuck and had to be left behind. */
+void gst_livekit_session_start (GstLiveKitSession * session, const GstLiveKitSessionSettings * settings);
+gboolean gst_livekit_session_stop (GstLiveKitSession * session);
+
+/* Any thread. */
+LkLoop *gst_livekit_session_get_loop (GstLiveKitSession * session);
+void gst_livekit_session_add_track (GstLiveKitSession * session, GstLiveKitLocalTrack * track);
+void gst_livekit_session_remove_track (GstLiveKitSession * session, GstLiveKitLocalTrack * track);
+/* Everything has been sent: unpublishes what there is, then runs @done (@data) on the loop. */
+void gst_livekit_session_finish (GstLiveKitSession * session, LkLoopFunc done, gpointer data, GDestroyNotify destroy);
+void gst_livekit_session_set_muted (GstLiveKitSession * session, GstLiveKitLocalTrack * track, gboolean muted);
+void gst_livekit_session_update_choice (GstLiveKitSession * session);   /* is_wanted has changed its mind */
+void gst_livekit_session_push_eos (GstLiveKitSession * session);        /* on all pads of remote tracks */
+void gst_livekit_session_recalculate_latency (GstLiveKitSession * session);
+void gst_livekit_session_child_failed (GstLiveKitSession * session, const gchar * why);
+void gst_livekit_session_set_reconnect_timeout (GstLiveKitSession * session, guint timeout_ms);
+void gst_livekit_session_update_participant (GstLiveKitSession * session, const gchar * name, const gchar * metadata,
+    GHashTable * attributes);
+GstStructure *gst_livekit_session_get_stats (GstLiveKitSession * session);      /* the last snapshot, at most 1 s old */
+
+G_END_DECLS

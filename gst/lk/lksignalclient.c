@@ -1,0 +1,920 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* lksignalclient: one websocket to a LiveKit server. */
+
+#include "lksignalclient.h"
+
+#include <json-glib/json-glib.h>
+#include <libsoup/soup.h>
+#include <string.h>
+
+#include "lkerror.h"
+#include "lklog.h"
+#include "lkmessage.h"
+#include "lktoken.h"
+
+#define PROTOCOL_VERSION 17
+/* Until the handshake is answered, all detours included. The server starts the session first: up to 12 s of its own. */
+#define OPEN_TIMEOUT_MS 15000
+#define FIRST_MESSAGE_TIMEOUT_MS 5000
+/* What /validate says is only for people to read, but for a room that does not exist. */
+#define VALIDATE_TIMEOUT_MS 3000
+#define VALIDATE_MAX_BYTES 4096
+#define CLOSE_TIMEOUT_MS 500
+/* In a row. One may come from a newer server; ten come from something else. */
+#define MAX_BAD_MESSAGES 10
+/* What a JoinResponse without these members gets: the values of the open-source server. */
+#define DEFAULT_PING_INTERVAL_S 5
+#define DEFAULT_PING_TIMEOUT_S 15
+#define MAX_PING_INTERVAL_S 60
+#define NO_ROOM_TEXT "requested room does not exist"
+
+typedef enum
+{
+  STATE_NEW,
+  STATE_CONNECTING,             /* handshake, or the question why it was refused */
+  STATE_OPEN,
+  STATE_CLOSING,
+  STATE_CLOSED,                 /* closed() was called, or is posted */
+} State;
+
+struct _LkSignalClient
+{
+  /* constant after construction */
+  LkLoop *loop;
+  LkSignalClientDelegate delegate;
+  gpointer data;
+  /* room loop only */
+  guint n_refs;                 /* the owner's, and one for each operation under way */
+  gboolean is_freed;            /* no more callbacks */
+  State state;
+  GError *error;                /* what closed() will say */
+  GCancellable *cancellable;    /* from connect to the end */
+  /* constant after connect */
+  GUri *base;                   /* ws or wss, without query */
+  gchar *where;                 /* host and port, for texts */
+  gchar *token;
+  LkHttpSettings *http;
+  gchar *v0_query, *v1_query;
+  guint ping_interval_ms, ping_timeout_ms;
+  /* handshake */
+  SoupSession *session;
+  SoupMessage *handshake;
+  GCancellable *validate_cancellable;
+  gboolean is_v1;
+  guint refused_status;         /* of the handshake whose reason is being asked for */
+  gchar validate_body[VALIDATE_MAX_BYTES + 1];
+  /* open */
+  SoupWebsocketConnection *websocket;
+  gboolean has_first_message;
+  guint n_bad_messages;
+  gint64 last_message_us;       /* monotonic */
+  guint rtt_ms;
+  /* timers */
+  guint64 open_timer, validate_timer, first_message_timer, ping_timer, silence_timer, close_timer;
+};
+
+static void start_handshake (LkSignalClient * self);
+
+static LkSignalClient *
+client_ref (LkSignalClient * self)
+{
+  self->n_refs++;
+  return self;
+}
+
+static void
+client_unref (gpointer data)
+{
+  LkSignalClient *self = data;
+
+  if (--self->n_refs > 0)
+    return;
+  g_clear_error (&self->error);
+  g_clear_object (&self->cancellable);
+  g_clear_object (&self->validate_cancellable);
+  g_clear_object (&self->handshake);
+  g_clear_object (&self->session);
+  g_clear_pointer (&self->base, g_uri_unref);
+  g_clear_pointer (&self->token, lk_token_clear);
+  g_clear_pointer (&self->http, lk_http_settings_free);
+  g_free (self->where);
+  g_free (self->v0_query);
+  g_free (self->v1_query);
+  lk_loop_unref (self->loop);
+  g_free (self);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LkSignalClient, client_unref)
+
+LkSignalClient *
+lk_signal_client_new (LkLoop * loop, const LkSignalClientDelegate * delegate, gpointer data)
+{
+  LkSignalClient *self = g_new0 (LkSignalClient, 1);
+
+  self->n_refs = 1;
+  self->loop = lk_loop_ref (loop);
+  self->delegate = *delegate;
+  self->data = data;
+  self->cancellable = g_cancellable_new ();
+  return self;
+}
+
+/* ------------------------------------------------------------------------------------------------------------------ */
+/* The end */
+
+static void
+cancel_timers (LkSignalClient * self)
+{
+  lk_loop_cancel (self->loop, &self->open_timer);
+  lk_loop_cancel (self->loop, &self->validate_timer);
+  lk_loop_cancel (self->loop, &self->first_message_timer);
+  lk_loop_cancel (self->loop, &self->ping_timer);
+  lk_loop_cancel (self->loop, &self->silence_timer);
+  lk_loop_cancel (self->loop, &self->close_timer);
+}
+
+static void
+unref_later (gpointer object)
+{
+}
+
+/* The websocket reads on after a callback of ours returns, so that the last reference must not go inside one. */
+static void
+drop_websocket (LkSignalClient * self)
+{
+  SoupWebsocketConnection *websocket = g_steal_pointer (&self->websocket);
+
+  if (websocket == NULL)
+    return;
+  g_signal_handlers_disconnect_by_data (websocket, self);
+  lk_loop_post (self->loop, unref_later, websocket, g_object_unref);
+}
+
+static void
+tear_down (LkSignalClient * self)
+{
+  cancel_timers (self);
+  g_cancellable_cancel (self->cancellable);
+  if (self->validate_cancellable != NULL)
+    g_cancellable_cancel (self->validate_cancellable);
+  drop_websocket (self);
+}
+
+void
+lk_signal_client_free_in_loop (LkSignalClient * self)
+{
+  lk_loop_assert_current (self->loop);
+
+  self->is_freed = TRUE;
+  self->state = STATE_CLOSED;
+  tear_down (self);
+  client_unref (self);
+}
+
+static void
+tell_closed (gpointer data)
+{
+  LkSignalClient *self = data;
+
+  if (!self->is_freed)
+    self->delegate.closed (self, self->error, self->data);
+}
+
+/* The way to every end. Takes @error; NULL is the end that was asked for. */
+static void
+finish (LkSignalClient * self, GError * error)
+{
+  if (self->state == STATE_CLOSED) {
+    g_clear_error (&error);
+    return;
+  }
+  lk_debug ("signal", "closed host=%s reason=%s", self->where != NULL ? self->where : "-",
+      error != NULL ? error->message : "asked");
+  self->state = STATE_CLOSED;
+  self->error = error;
+  tear_down (self);
+  lk_loop_post (self->loop, tell_closed, client_ref (self), client_unref);
+}
+
+/* ------------------------------------------------------------------------------------------------------------------ */
+/* URLs */
+
+static const gchar *
+websocket_scheme (const gchar * scheme)
+{
+  if (g_str_equal (scheme, "ws") || g_str_equal (scheme, "http"))
+    return "ws";
+  if (g_str_equal (scheme, "wss") || g_str_equal (scheme, "https"))
+    return "wss";
+  return NULL;
+}
+
+static GUri *
+parse_server_url (const gchar * text, GError ** error)
+{
+  g_autofree gchar *clean = lk_error_clean_url (text);
+  g_autoptr (GUri) uri = NULL;
+  const gchar *scheme;
+
+  uri = text != NULL ? g_uri_parse (text, G_URI_FLAGS_ENCODED, NULL) : NULL;
+  scheme = uri != NULL ? websocket_scheme (g_uri_get_scheme (uri)) : NULL;
+  if (scheme == NULL || g_uri_get_host (uri) == NULL || g_uri_get_host (uri)[0] == '\0') {
+    g_set_error (error, LK_ERROR, LK_ERROR_SETTINGS,
+        "'%s' is no server URL: it begins with ws://, wss://, http:// or https:// and a host", clean);
+    return NULL;
+  }
+  return g_uri_build (G_URI_FLAGS_ENCODED, scheme, NULL, g_uri_get_host (uri), g_uri_get_port (uri),
+      g_uri_get_path (uri), NULL, NULL);
+}
+
+static gchar *
+describe_where (GUri * uri)
+{
+  const gchar *host = g_uri_get_host (uri);
+  gint port = g_uri_get_port (uri);
+  g_autofree gchar *text = NULL;
+
+  if (port < 0)
+    text = g_strdup (host);
+  else
+    text = g_strdup_printf (strchr (host, ':') != NULL ? "[%s]:%d" : "%s:%d", host, port);
+  return lk_error_clean_text (text, -1);
+}
+
+/* @path is appended to what path the server URL has, with one slash between. */
+static GUri *
+build_uri (LkSignalClient * self, gboolean is_http, const gchar * path)
+{
+  gboolean is_tls = g_str_equal (g_uri_get_scheme (self->base), "wss");
+  g_autofree gchar *base = g_strdup (g_uri_get_path (self->base));
+  g_autofree gchar *whole = NULL;
+  gsize length = strlen (base);
+
+  while (length > 0 && base[length - 1] == '/')
+    base[--length] = '\0';
+  whole = g_strconcat (base, path, NULL);
+  return g_uri_build (SOUP_HTTP_URI_FLAGS, is_http ? (is_tls ? "https" : "http") : (is_tls ? "wss" : "ws"), NULL,
+      g_uri_get_host (self->base), g_uri_get_port (self->base), whole, self->is_v1 ? self->v1_query : self->v0_query,
+      NULL);
+}
+
+static Livekit__StringEntry **
+entries_from_table (GHashTable * table)
+{
+  GPtrArray *entries = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer key, value;
+
+  g_hash_table_iter_init (&iter, table);
+  while (g_hash_table_iter_next (&iter, &key, &value)) {
+    Livekit__StringEntry *entry = g_new (Livekit__StringEntry, 1);
+
+    livekit__string_entry__init (entry);
+    entry->key = key;
+    entry->value = value;
+    g_ptr_array_add (entries, entry);
+  }
+  g_ptr_array_add (entries, NULL);
+  return (Livekit__StringEntry **) g_ptr_array_free (entries, FALSE);
+}
+
+/* With a NULL at the end, as g_strfreev() would have it; the strings belong to the table. */
+static void
+free_entries (Livekit__StringEntry ** entries)
+{
+  for (guint i = 0; entries != NULL && entries[i] != NULL; i++)
+    g_free (entries[i]);
+  g_free (entries);
+}
+
+static gchar *
+build_v1_query (const LkSignalSettings * settings)
+{
+  Livekit__ClientInfo info = LIVEKIT__CLIENT_INFO__INIT;
+  Livekit__ConnectionSettings connection = LIVEKIT__CONNECTION_SETTINGS__INIT;
+  Livekit__JoinRequest join = LIVEKIT__JOIN_REQUEST__INIT;
+  Livekit__StringEntry **entries = NULL;
+  g_autofree gchar *packed = NULL, *escaped = NULL;
+
+  info.sdk = LIVEKIT__CLIENT_INFO__SDK__CPP;
+  info.version = (gchar *) settings->client_version;
+  info.protocol = PROTOCOL_VERSION;
+  connection.auto_subscribe = FALSE;
+  join.client_info = &info;
+  join.connection_settings = &connection;
+  if (settings->metadata != NULL)
+    join.metadata = (gchar *) settings->metadata;
+  if (settings->attributes != NULL) {
+    entries = entries_from_table (settings->attributes);
+    join.participant_attributes = entries;
+    join.n_participant_attributes = g_hash_table_size (settings->attributes);
+  }
+  if (settings->reconnect) {
+    join.reconnect = TRUE;
+    join.reconnect_reason = settings->reconnect_reason;
+    join.participant_sid = (gchar *) settings->participant_sid;
+  }
+
+  packed = lk_message_pack_join (&join);
+  free_entries (entries);
+  escaped = g_uri_escape_string (packed, NULL, FALSE);
+  return g_strdup_printf ("join_request=%s", escaped);
+}
+
+/* Base64 of a JSON object, URL-safe, with its padding. */
+static gchar *
+build_v0_attributes (GHashTable * attributes)
+{
+  JsonObject *object = json_object_new ();
+  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
+  g_autofree gchar *json = NULL;
+  GHashTableIter iter;
+  gpointer key, value;
+  gchar *base64;
+
+  json_node_take_object (node, object);
+  g_hash_table_iter_init (&iter, attributes);
+  while (g_hash_table_iter_next (&iter, &key, &value))
+    json_object_set_string_member (object, key, value);
+  json = json_to_string (node, FALSE);
+  base64 = g_base64_encode ((const guchar *) json, strlen (json));
+  g_strdelimit (base64, "+", '-');
+  g_strdelimit (base64, "/", '_');
+  return base64;
+}
+
+static void
+append_parameter (GString * query, const gchar * name, const gchar * value)
+{
+  if (query->len > 0)
+    g_string_append_c (query, '&');
+  g_string_append (query, name);
+  g_string_append_c (query, '=');
+  g_string_append_uri_escaped (query, value, NULL, FALSE);
+}
+
+static gchar *
+build_v0_query (const LkSignalSettings * settings)
+{
+  GString *query = g_string_new (NULL);
+
+  append_parameter (query, "protocol", G_STRINGIFY (PROTOCOL_VERSION));
+  append_parameter (query, "sdk", "cpp");
+  append_parameter (query, "version", settings->client_version);
+  append_parameter (query, "auto_subscribe", "0");
+  if (settings->attributes != NULL && g_hash_table_size (settings->attributes) > 0) {
+    g_autofree gchar *attributes = build_v0_attributes (settings->attributes);
+
+    append_parameter (query, "attributes", attributes);
+  }
+  if (settings->reconnect) {
+    g_autofree gchar *reason = g_strdup_printf ("%d", (gint) settings->reconnect_reason);
+
+    append_parameter (query, "reconnect", "1");
+    append_parameter (query, "sid", settings->participant_sid);
+    append_parameter (query, "reconnect_reason", reason);
+  }
+  return g_string_free (query, FALSE);
+}
+
+/* ------------------------------------------------------------------------------------------------------------------ */
+/* Errors of connecting */
+
+static GError *
+error_from_tls (LkSignalClient * self, SoupMessage * message, const GError * cause)
+{
+  GTlsCertificateFlags faults = soup_message_get_tls_peer_certificate_errors (message);
+
+  /* The peer hung up in the middle: a server that restarts, not a bad certificate. */
+  if (g_error_matches (cause, G_TLS_ERROR, G_TLS_ERROR_EOF))
+    return g_error_new (LK_ERROR, LK_ERROR_CONNECT, "%s broke off the TLS handshake", self->where);
+  if (g_error_matches (cause, G_TLS_ERROR, G_TLS_ERROR_BAD_CERTIFICATE) && faults != 0) {
+    g_autofree gchar *words = lk_http_certificate_faults (faults);
+
+    return g_error_new (LK_ERROR, LK_ERROR_TLS, "The certificate of %s is not accepted: %s", self->where, words);
+  }
+  return g_error_new (LK_ERROR, LK_ERROR_TLS, "TLS with %s failed: %s", self->where, cause->message);
+}
+
+static GError *
+error_from_io (LkSignalClient * self, SoupMessage * message, const GError * cause)
+{
+  if (cause->domain == LK_ERROR)
+    return g_error_copy (cause);
+  if (cause->domain == G_RESOLVER_ERROR)
+    return g_error_new (LK_ERROR, LK_ERROR_RESOLVE, "No address for host %s: %s", self->where, cause->message);
+  if (cause->domain == G_TLS_ERROR)
+    return error_from_tls (self, message, cause);
+  if (cause->domain == SOUP_SESSION_ERROR || cause->domain == SOUP_WEBSOCKET_ERROR)
+    return g_error_new (LK_ERROR, LK_ERROR_NOT_LIVEKIT, "%s does not speak as a LiveKit server does: %s", self->where,
+        cause->message);
+  if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_PROXY_AUTH_FAILED)
+      || g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_PROXY_NEED_AUTH))
+    return g_error_new (LK_ERROR, LK_ERROR_SETTINGS, "The proxy on the way to %s wants other credentials: %s",
+        self->where, cause->message);
+  return g_error_new (LK_ERROR, LK_ERROR_CONNECT, "Cannot connect to %s: %s", self->where, cause->message);
+}
+
+/* @text is the server's reason, clean, or empty. */
+static GError *
+error_from_status (LkSignalClient * self, guint status, const gchar * text)
+{
+  const gchar *colon = text[0] != '\0' ? ": " : "";
+
+  if (status == 401 || status == 403)
+    return lk_error_new_http (LK_ERROR_UNAUTHORIZED, status, "%s refused the access token (HTTP %u)%s%s", self->where,
+        status, colon, text);
+  if (status == 400 && (strstr (text, "join request") != NULL || strstr (text, "join_request") != NULL))
+    return lk_error_new_http (LK_ERROR_PROTOCOL, status, "%s did not understand us (HTTP %u)%s%s", self->where, status,
+        colon, text);
+  if (status == 400)
+    return lk_error_new_http (LK_ERROR_TOKEN, status, "%s cannot use the access token (HTTP %u)%s%s", self->where,
+        status, colon, text);
+  if (status == 407)
+    return lk_error_new_http (LK_ERROR_SETTINGS, status, "The proxy on the way to %s wants other credentials",
+        self->where);
+  if (status == 408 || status == 429 || status >= 500)
+    return lk_error_new_http (LK_ERROR_SERVER, status, "%s cannot take us now (HTTP %u)%s%s", self->where, status,
+        colon, text);
+  if (SOUP_STATUS_IS_REDIRECTION (status))
+    return lk_error_new_http (LK_ERROR_NOT_LIVEKIT, status,
+        "%s sends us elsewhere (HTTP %u), which a LiveKit server does not", self->where, status);
+  return lk_error_new_http (LK_ERROR_NOT_LIVEKIT, status, "%s is not a LiveKit server (HTTP %u)%s%s", self->where,
+      status, colon, text);
+}
+
+/* ------------------------------------------------------------------------------------------------------------------ */
+/* Why a handshake was refused: libsoup does not give the body, so /validate is asked with the same query and token */
+
+static SoupMessage *
+new_message (LkSignalClient * self, GUri * uri)
+{
+  SoupMessage *message = soup_message_new_from_uri (SOUP_METHOD_GET, uri);
+  g_autofree gchar *bearer = g_strconcat ("Bearer ", self->token, NULL);
+
+  soup_message_headers_replace (soup_message_get_request_headers (message), "Authorization", bearer);
+  soup_message_add_flags (message, SOUP_MESSAGE_NO_REDIRECT | SOUP_MESSAGE_DO_NOT_USE_AUTH_CACHE);
+  lk_http_prepare (self->session, message);
+  memset (bearer, 0, strlen (bearer));
+  return message;
+}
+
+static void
+refusal_explained (LkSignalClient * self, const gchar * body)
+{
+  g_autofree gchar *text = NULL;
+
+  lk_loop_cancel (self->loop, &self->validate_timer);
+  if (self->refused_status != 404) {
+    text = lk_error_clean_text (body, -1);
+    finish (self, error_from_status (self, self->refused_status, text));
+    return;
+  }
+  if (strstr (body, NO_ROOM_TEXT) != NULL) {
+    finish (self, lk_error_new_http (LK_ERROR_NO_ROOM, 404, "%s: the room does not exist, and the server does not make "
+            "rooms by itself", self->where));
+    return;
+  }
+  if (!self->is_v1) {
+    finish (self, error_from_status (self, 404, ""));
+    return;
+  }
+  lk_info ("signal", "no v1 signalling, trying v0 host=%s", self->where);
+  self->is_v1 = FALSE;
+  start_handshake (self);
+}
+
+static void
+on_validate_body (GObject * stream, GAsyncResult * result, gpointer data)
+{
+  g_autoptr (LkSignalClient) self = data;
+  gsize length = 0;
+
+  /* What came before an error or the deadline will do. */
+  g_input_stream_read_all_finish (G_INPUT_STREAM (stream), result, &length, NULL);
+  self->validate_body[length] = '\0';
+  if (self->state == STATE_CONNECTING)
+    refusal_explained (self, self->validate_body);
+}
+
+static void
+on_validate_answer (GObject * session, GAsyncResult * result, gpointer data)
+{
+  g_autoptr (LkSignalClient) self = data;
+  g_autoptr (GInputStream) stream = soup_session_send_finish (SOUP_SESSION (session), result, NULL);
+  SoupMessage *message = soup_session_get_async_result_message (SOUP_SESSION (session), result);
+
+  if (self->state != STATE_CONNECTING)
+    return;
+  /* "success" explains nothing. */
+  if (stream == NULL || SOUP_STATUS_IS_SUCCESSFUL (soup_message_get_status (message))) {
+    refusal_explained (self, "");
+    return;
+  }
+  g_input_stream_read_all_async (stream, self->validate_body, VALIDATE_MAX_BYTES, G_PRIORITY_DEFAULT,
+      self->validate_cancellable, on_validate_body, client_ref (self));
+}
+
+static void
+on_validate_timeout (gpointer data)
+{
+  LkSignalClient *self = data;
+
+  self->validate_timer = 0;
+  g_cancellable_cancel (self->validate_cancellable);
+}
+
+static void
+ask_why_refused (LkSignalClient * self, guint status)
+{
+  g_autoptr (GUri) uri = build_uri (self, TRUE, self->is_v1 ? "/rtc/v1/validate" : "/rtc/validate");
+  g_autoptr (SoupMessage) message = new_message (self, uri);
+
+  self->refused_status = status;
+  g_clear_object (&self->validate_cancellable);
+  self->validate_cancellable = g_cancellable_new ();
+  self->validate_timer = lk_loop_post_after (self->loop, VALIDATE_TIMEOUT_MS, on_validate_timeout, self, NULL);
+  soup_session_send_async (self->session, message, G_PRIORITY_DEFAULT, self->validate_cancellable, on_validate_answer,
+      client_ref (self));
+}
+
+/* ------------------------------------------------------------------------------------------------------------------ */
+/* Messages */
+
+static gint64
+unix_ms (void)
+{
+  return g_get_real_time () / 1000;
+}
+
+static void
+send_ping (gpointer data)
+{
+  LkSignalClient *self = data;
+  Livekit__Ping ping = LIVEKIT__PING__INIT;
+  Livekit__SignalRequest request = LIVEKIT__SIGNAL_REQUEST__INIT;
+
+  ping.timestamp = unix_ms ();
+  ping.rtt = self->rtt_ms;
+  request.message_case = LIVEKIT__SIGNAL_REQUEST__MESSAGE_PING_REQ;
+  request.ping_req = &ping;
+  self->ping_timer = lk_loop_post_after (self->loop, self->ping_interval_ms, send_ping, self, NULL);
+  lk_signal_client_send_in_loop (self, &request);
+}
+
+/* Armed for the whole time-out; messages only note when they came, which is cheaper than a new timer for each. */
+static void
+check_silence (gpointer data)
+{
+  LkSignalClient *self = data;
+  gint64 silent_ms = (g_get_monotonic_time () - self->last_message_us) / 1000;
+
+  self->silence_timer = 0;
+  if (silent_ms >= self->ping_timeout_ms) {
+    finish (self, g_error_new (LK_ERROR, LK_ERROR_CONNECT, "No answer from %s for %u s", self->where,
+            self->ping_timeout_ms / 1000));
+    return;
+  }
+  self->silence_timer =
+      lk_loop_post_after (self->loop, (guint) (self->ping_timeout_ms - silent_ms), check_silence, self, NULL);
+}
+
+static void
+set_ping_times (LkSignalClient * self, gint interval_s, gint timeout_s)
+{
+  interval_s = interval_s > 0 ? CLAMP (interval_s, 1, MAX_PING_INTERVAL_S) : DEFAULT_PING_INTERVAL_S;
+  timeout_s = timeout_s > 0 ? MIN (timeout_s, G_MAXINT / 1000) : DEFAULT_PING_TIMEOUT_S;
+  self->ping_interval_ms = (guint) interval_s * 1000;
+  self->ping_timeout_ms = (guint) MAX (timeout_s, interval_s) * 1000;
+}
+
+static void
+start_pings (LkSignalClient * self)
+{
+  lk_loop_cancel (self->loop, &self->ping_timer);
+  lk_loop_cancel (self->loop, &self->silence_timer);
+  self->silence_timer = lk_loop_post_after (self->loop, self->ping_timeout_ms, check_silence, self, NULL);
+  send_ping (self);
+}
+
+/* The session has begun: from here on the server has to show that it lives. */
+static void
+handle_first_message (LkSignalClient * self, const Livekit__SignalResponse * response)
+{
+  self->has_first_message = TRUE;
+  lk_loop_cancel (self->loop, &self->first_message_timer);
+  if (response->message_case == LIVEKIT__SIGNAL_RESPONSE__MESSAGE_JOIN)
+    set_ping_times (self, response->join->ping_interval, response->join->ping_timeout);
+  if (response->message_case != LIVEKIT__SIGNAL_RESPONSE__MESSAGE_LEAVE)
+    start_pings (self);
+}
+
+static gboolean
+can_be_first (const Livekit__SignalResponse * response)
+{
+  return response->message_case == LIVEKIT__SIGNAL_RESPONSE__MESSAGE_JOIN
+      || response->message_case == LIVEKIT__SIGNAL_RESPONSE__MESSAGE_RECONNECT
+      || response->message_case == LIVEKIT__SIGNAL_RESPONSE__MESSAGE_LEAVE;
+}
+
+static void
+handle_pong (LkSignalClient * self, const Livekit__Pong * pong)
+{
+  gint64 now = unix_ms ();
+
+  /* the wall clock may have been set meanwhile */
+  if (now < pong->last_ping_timestamp || now - pong->last_ping_timestamp > MAX_PING_INTERVAL_S * 1000)
+    return;
+  /* 0 means "not known" to the server */
+  self->rtt_ms = (guint) MAX (now - pong->last_ping_timestamp, 1);
+  lk_trace ("signal", "pong rtt=%u", self->rtt_ms);
+}
+
+static void
+handle_bad_message (LkSignalClient * self, const gchar * what)
+{
+  lk_warning ("signal", "message ignored host=%s reason=%s", self->where, what);
+  if (++self->n_bad_messages >= MAX_BAD_MESSAGES)
+    finish (self, g_error_new (LK_ERROR, LK_ERROR_PROTOCOL, "%u messages in a row from %s make no sense, the last: %s",
+            self->n_bad_messages, self->where, what));
+}
+
+static void
+on_websocket_message (SoupWebsocketConnection * websocket, gint type, GBytes * bytes, gpointer data)
+{
+  g_autoptr (LkSignalClient) self = client_ref (data);
+  g_autoptr (GError) error = NULL;
+  Livekit__SignalResponse *response;
+
+  if (self->state != STATE_OPEN)
+    return;
+  if (type != SOUP_WEBSOCKET_DATA_BINARY) {
+    handle_bad_message (self, "a text frame");
+    return;
+  }
+  response = lk_message_unpack (bytes, &error);
+  if (response == NULL) {
+    handle_bad_message (self, error->message);
+    return;
+  }
+  self->n_bad_messages = 0;
+  self->last_message_us = g_get_monotonic_time ();
+  if (!self->has_first_message && can_be_first (response))
+    handle_first_message (self, response);
+  if (response->message_case == LIVEKIT__SIGNAL_RESPONSE__MESSAGE_PONG_RESP) {
+    handle_pong (self, response->pong_resp);
+  } else {
+    g_autofree gchar *summary = lk_message_summary_response (response);
+
+    lk_debug ("signal", "received %s", summary);
+    self->delegate.message (self, response, self->data);
+  }
+  lk_message_free (response);
+}
+
+static void
+on_first_message_timeout (gpointer data)
+{
+  LkSignalClient *self = data;
+
+  self->first_message_timer = 0;
+  finish (self, g_error_new (LK_ERROR, LK_ERROR_CONNECT, "%s opened the connection, but did not begin the session",
+          self->where));
+}
+
+/* ------------------------------------------------------------------------------------------------------------------ */
+/* The websocket */
+
+static void
+on_websocket_error (SoupWebsocketConnection * websocket, const GError * cause, gpointer data)
+{
+  LkSignalClient *self = data;
+
+  if (self->state == STATE_CLOSING)
+    return;
+  /* These have the close codes of RFC 6455 as their code: what came was no websocket frame, or was too large. */
+  if (cause->domain == SOUP_WEBSOCKET_ERROR)
+    finish (self, g_error_new (LK_ERROR, LK_ERROR_PROTOCOL, "%s: %s", self->where, cause->message));
+  else
+    finish (self, g_error_new (LK_ERROR, LK_ERROR_CONNECT, "The connection to %s broke: %s", self->where,
+            cause->message));
+}
+
+/* The server's close frame, or our own on its way out. libsoup would wait 5 s for the server to shut down TCP. */
+static void
+on_websocket_closing (SoupWebsocketConnection * websocket, gpointer data)
+{
+  LkSignalClient *self = data;
+
+  if (self->state == STATE_OPEN)
+    finish (self, g_error_new (LK_ERROR, LK_ERROR_CONNECT, "%s closed the connection", self->where));
+}
+
+static void
+on_websocket_closed (SoupWebsocketConnection * websocket, gpointer data)
+{
+  LkSignalClient *self = data;
+
+  if (self->state == STATE_CLOSING)
+    finish (self, NULL);
+  else
+    finish (self, g_error_new (LK_ERROR, LK_ERROR_CONNECT, "The connection to %s broke", self->where));
+}
+
+static gboolean
+is_loopback (LkSignalClient * self)
+{
+  GSocketAddress *remote = soup_message_get_remote_address (self->handshake);
+
+  /* A proxy on this machine says nothing about the server. */
+  if (remote == NULL || G_IS_PROXY_ADDRESS (remote) || !G_IS_INET_SOCKET_ADDRESS (remote) || self->http->proxy != NULL)
+    return lk_http_host_is_loopback (g_uri_get_host (self->base));
+  return g_inet_address_get_is_loopback (g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (remote)));
+}
+
+static void
+set_limits (SoupWebsocketConnection * websocket)
+{
+  soup_websocket_connection_set_max_incoming_payload_size (websocket, LK_MESSAGE_MAX_BYTES);
+  /* libsoup 3.8: fragments count together */
+  if (g_object_class_find_property (G_OBJECT_GET_CLASS (websocket), "max-total-message-size") != NULL)
+    g_object_set (websocket, "max-total-message-size", (guint64) LK_MESSAGE_MAX_BYTES, NULL);
+}
+
+static void
+handshake_accepted (LkSignalClient * self, SoupWebsocketConnection * websocket)
+{
+  gboolean loopback = is_loopback (self);
+
+  lk_loop_cancel (self->loop, &self->open_timer);
+  g_clear_object (&self->handshake);
+  set_limits (websocket);
+  self->websocket = websocket;
+  self->state = STATE_OPEN;
+  self->last_message_us = g_get_monotonic_time ();
+  g_signal_connect (websocket, "message", G_CALLBACK (on_websocket_message), self);
+  g_signal_connect (websocket, "error", G_CALLBACK (on_websocket_error), self);
+  g_signal_connect (websocket, "closing", G_CALLBACK (on_websocket_closing), self);
+  g_signal_connect (websocket, "closed", G_CALLBACK (on_websocket_closed), self);
+  self->first_message_timer =
+      lk_loop_post_after (self->loop, FIRST_MESSAGE_TIMEOUT_MS, on_first_message_timeout, self, NULL);
+  lk_debug ("signal", "websocket open host=%s version=%s loopback=%d", self->where, self->is_v1 ? "v1" : "v0",
+      loopback);
+  self->delegate.opened (self, self->is_v1, loopback, self->data);
+}
+
+static void
+handshake_failed (LkSignalClient * self, const GError * cause)
+{
+  guint status = soup_message_get_status (self->handshake);
+
+  if (status == SOUP_STATUS_NONE || status == SOUP_STATUS_SWITCHING_PROTOCOLS)
+    finish (self, error_from_io (self, self->handshake, cause));
+  else if (status == 400 || status == 401 || status == 403 || status == 404)
+    ask_why_refused (self, status);
+  else
+    finish (self, error_from_status (self, status, ""));
+}
+
+static void
+on_handshake_done (GObject * session, GAsyncResult * result, gpointer data)
+{
+  g_autoptr (LkSignalClient) self = data;
+  g_autoptr (GError) cause = NULL;
+  SoupWebsocketConnection *websocket;
+
+  websocket = soup_session_websocket_connect_finish (SOUP_SESSION (session), result, &cause);
+  if (self->state != STATE_CONNECTING)
+    g_clear_object (&websocket);
+  else if (websocket != NULL)
+    handshake_accepted (self, websocket);
+  else
+    handshake_failed (self, cause);
+}
+
+static void
+start_handshake (LkSignalClient * self)
+{
+  g_autoptr (GUri) uri = build_uri (self, FALSE, self->is_v1 ? "/rtc/v1" : "/rtc");
+
+  g_clear_object (&self->handshake);
+  self->handshake = new_message (self, uri);
+  soup_session_websocket_connect_async (self->session, self->handshake, NULL, NULL, G_PRIORITY_DEFAULT,
+      self->cancellable, on_handshake_done, client_ref (self));
+}
+
+static void
+on_open_timeout (gpointer data)
+{
+  LkSignalClient *self = data;
+
+  self->open_timer = 0;
+  finish (self, g_error_new (LK_ERROR, LK_ERROR_CONNECT, "%s did not answer within %d s", self->where,
+          OPEN_TIMEOUT_MS / 1000));
+}
+
+/* A line end in a token would make a header of the rest. */
+static gboolean
+check_token (const gchar * token, GError ** error)
+{
+  for (const gchar * p = token; p != NULL && *p != '\0'; p++) {
+    if (!g_ascii_isgraph (*p)) {
+      g_set_error (error, LK_ERROR, LK_ERROR_TOKEN, "The access token has characters that no token has");
+      return FALSE;
+    }
+  }
+  if (token == NULL || token[0] == '\0') {
+    g_set_error (error, LK_ERROR, LK_ERROR_TOKEN, "There is no access token");
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+take_settings (LkSignalClient * self, const LkSignalSettings * settings, GError ** error)
+{
+  self->base = parse_server_url (settings->server_url, error);
+  if (self->base == NULL || !check_token (settings->token, error))
+    return FALSE;
+  self->where = describe_where (self->base);
+  self->token = g_strdup (settings->token);
+  self->http = lk_http_settings_copy (settings->http);
+  self->is_v1 = !settings->use_v0;
+  self->v0_query = build_v0_query (settings);
+  self->v1_query = build_v1_query (settings);
+  set_ping_times (self, (gint) settings->ping_interval_s, (gint) settings->ping_timeout_s);
+  /* No limit on silence: our own timers are stricter. */
+  self->session = lk_http_session_new (self->http, 0, error);
+  return self->session != NULL;
+}
+
+void
+lk_signal_client_connect_in_loop (LkSignalClient * self, const LkSignalSettings * settings)
+{
+  GError *error = NULL;
+
+  lk_loop_assert_current (self->loop);
+  g_return_if_fail (self->state == STATE_NEW);
+
+  self->state = STATE_CONNECTING;
+  if (!take_settings (self, settings, &error)) {
+    finish (self, error);
+    return;
+  }
+  self->open_timer = lk_loop_post_after (self->loop, OPEN_TIMEOUT_MS, on_open_timeout, self, NULL);
+  start_handshake (self);
+}
+
+void
+lk_signal_client_send_in_loop (LkSignalClient * self, const Livekit__SignalRequest * request)
+{
+  g_autofree gchar *summary = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+
+  lk_loop_assert_current (self->loop);
+
+  /* libsoup complains about a frame after a close frame, which may have come in this moment */
+  if (self->state != STATE_OPEN
+      || soup_websocket_connection_get_state (self->websocket) != SOUP_WEBSOCKET_STATE_OPEN)
+    return;
+  summary = lk_message_summary_request (request);
+  if (request->message_case == LIVEKIT__SIGNAL_REQUEST__MESSAGE_PING_REQ)
+    lk_trace ("signal", "sending %s", summary);
+  else
+    lk_debug ("signal", "sending %s", summary);
+  bytes = lk_message_pack (request);
+  soup_websocket_connection_send_message (self->websocket, SOUP_WEBSOCKET_DATA_BINARY, bytes);
+}
+
+static void
+on_close_timeout (gpointer data)
+{
+  LkSignalClient *self = data;
+
+  self->close_timer = 0;
+  finish (self, NULL);
+}
+
+void
+lk_signal_client_close_in_loop (LkSignalClient * self)
+{
+  lk_loop_assert_current (self->loop);
+
+  if (self->state == STATE_CLOSING || self->state == STATE_CLOSED)
+    return;
+  if (self->state != STATE_OPEN
+      || soup_websocket_connection_get_state (self->websocket) != SOUP_WEBSOCKET_STATE_OPEN) {
+    finish (self, NULL);
+    return;
+  }
+  cancel_timers (self);
+  self->state = STATE_CLOSING;
+  self->close_timer = lk_loop_post_after (self->loop, CLOSE_TIMEOUT_MS, on_close_timeout, self, NULL);
+  soup_websocket_connection_close (self->websocket, SOUP_WEBSOCKET_CLOSE_NORMAL, NULL);
+}
+
+guint
+lk_signal_client_get_rtt_ms (LkSignalClient * self)
+{
+  return self->rtt_ms;
+}

@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What is too long for every run: all suites under valgrind and with the thread sanitizer, the leaks tracer over live
+# streams, and 500 state cycles. Assumes that `sh tests/run.sh` ran on this machine.
+#
+#   sh tests/full.sh [--only valgrind|threads|leaks|cycles]
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+. "$root/tests/support/install.sh"
+
+phases='valgrind threads leaks cycles'
+case ${1:-} in
+  '') ;;
+  --only) phases=${2:?--only needs a phase} ;;
+  -h | --help) sed -n '3,6s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  *) die "unknown option $1 (see --help)" ;;
+esac
+build=$root/build-test
+suppressions=$root/tests/support/valgrind.supp
+results=
+status=0
+
+# run_tests FOLDER TITLE OPTION...: as in run.sh.
+run_tests () {
+  name=$1
+  title=$2
+  shift 2
+  say "$title"
+  rm -f "$build/$name/meson-logs/$title.json"
+  results="$results $title=$build/$name/meson-logs/$title.json"
+  GST_REGISTRY="$build/$name/registry.bin" meson test -C "$build/$name" --no-rebuild --print-errorlogs \
+    --logbase "$title" "$@" 2>&1 | cut -c 1-400
+}
+
+phase_valgrind () {
+  set -- --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --child-silent-after-fork=yes
+  [ ! -f "$suppressions" ] || set -- "$@" "--suppressions=$suppressions"
+  G_SLICE=always-malloc run_tests gcc valgrind --suite lk --suite elements --timeout-multiplier 20 \
+    --wrapper "valgrind $*"
+}
+
+phase_threads () {
+  [ -f "$build/threads/build.ninja" ] || quietly "$build/threads.log" \
+    meson setup "$build/threads" "$root" -Db_sanitize=thread -Db_lundef=false
+  quietly "$build/threads.log" ninja -C "$build/threads"
+  TSAN_OPTIONS="halt_on_error=0:second_deadlock_stack=1:exitcode=66" GST_REGISTRY_FORK=no CK_FORK=no \
+    run_tests threads threads --suite lk --suite elements --timeout-multiplier 10
+}
+
+# Objects that are alive when the process ends are printed as warnings; the live tests do not expect any.
+phase_leaks () {
+  LIVE_LEAKS=1 run_tests gcc leaks loopback-h264 loopback-vp8-v0 unpublish mute
+}
+
+phase_cycles () {
+  LIVE_CYCLES=500 run_tests gcc cycles cycles-sink cycles-src --timeout-multiplier 5
+}
+
+[ -f "$build/gcc/build.ninja" ] || die 'run sh tests/run.sh first'
+need_packages valgrind
+check_commands valgrind
+need_server
+quietly "$build/gcc-build.log" ninja -C "$build/gcc"
+for phase in $phases; do
+  "phase_$phase" || status=1
+done
+say 'results'
+# shellcheck disable=SC2086 # a list of words
+python3 "$root/tests/support/count.py" $results || status=1
+exit $status

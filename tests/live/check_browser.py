@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""livekitsink to Chromium with livekit-client, and Chromium to livekitsrc."""
+
+from check_harness import measure_both
+from check_loopback import CODECS
+from harness import check, check_at_least, check_at_most, check_equal, let_pass, wait_until
+
+TONE = 'audiotestsrc is-live=true wave=sine freq=440 ! opusenc'
+RECORD_SECONDS = 20
+
+
+def picture(caps='video/x-raw,format=I420,width=640,height=480,framerate=30/1'):
+    return 'videotestsrc is-live=true pattern=ball ! %s ! timeoverlay' % caps
+
+
+def check_decoded(bench, browser, seconds):
+    """The browser shows 640x480 at 29 of 30 frames a second, with no freeze, and hears the tone if there is one."""
+    first, last = measure_both(browser, seconds)
+    video, elapsed = last['video'], (last['video']['at'] - first['video']['at']) / 1000
+    fps = (video['frames'] - first['video']['frames']) / elapsed
+    bench.note('first frame %.0f ms after the join, %.2f frames/s, %d freezes, %d dropped, %d PLIs in %.0f s',
+               video['firstFrame'], fps, video['freezes'], video['dropped'], video['plis'], elapsed)
+    browser.call('screenshot', str(bench.folder / 'browser.png'))
+    check_equal((video['width'], video['height']), (640, 480), 'size')
+    check_at_least(fps, 29, 'frames per second')
+    check_equal(video['freezes'] - first['video']['freezes'], 0, 'freezes')
+    check_at_most(video['firstFrame'], 1000, 'first frame after the join in ms')
+    audio = last['audio']
+    rate = (audio['samples'] - first['audio']['samples']) / ((audio['at'] - first['audio']['at']) / 1000)
+    bench.note('%.0f audio samples/s, energy %.3f, %d concealed', rate, audio['energy'], audio['concealed'])
+    check_at_least(rate, 47000, 'audio samples per second')
+    check_at_least(audio['energy'] - first['audio']['energy'], 0.01 * seconds, 'energy of the tone')
+
+
+def sink_to_browser(bench, codec, seconds):
+    browser = bench.browser()
+    text = '%s ! %s ! %s %s ! k.audio_0' % (picture(), CODECS[codec][0], bench.element('sink', 'alice', name='k'), TONE)
+    sender = bench.launch('publisher', text, '--watch=k')
+    bench.wait_published('alice', 2)
+    browser.call('join', bench.url, bench.token('viewer'))
+    check_decoded(bench, browser, seconds)
+    mimes = sorted(track['mime'].lower() for track in browser.call('measure')['tracks'])
+    check_equal(mimes, ['audio/opus', 'video/' + codec], 'codecs')
+    sender.end('eos')
+    wait_until(lambda: not browser.call('measure')['tracks'], 'the tracks are gone from the browser')
+    check_equal(browser.call('leave'), [], 'errors in the page')
+
+
+def test_browser_h264(bench):
+    """Chromium decodes our H.264 and Opus for 30 s."""
+    bench.start_server()
+    sink_to_browser(bench, 'h264', 30)
+
+
+def test_browser_vp8(bench):
+    """Chromium decodes our VP8 and Opus for 30 s."""
+    bench.start_server()
+    sink_to_browser(bench, 'vp8', 30)
+
+
+def test_browser_v0(bench):
+    """Our sink on a server that knows only v0, the browser on the server itself."""
+    server = bench.start_server()
+    bench.start_v0_proxy()
+    browser = bench.browser()
+    text = '%s ! %s ! %s %s ! k.audio_0' % (picture(), CODECS['h264'][0], bench.element('sink', 'alice', name='k'), TONE)
+    bench.launch('publisher', text, '--watch=k')
+    bench.wait_published('alice', 2)
+    browser.call('join', server.url, bench.token('viewer'))
+    check_decoded(bench, browser, 8)
+
+
+def test_browser_launch_line(bench):
+    """The first launch line of the documentation with a camera that gives YUY2, by gst-launch itself."""
+    server = bench.start_server()
+    browser = bench.browser()
+    camera = 'videotestsrc is-live=true ! video/x-raw,format=YUY2,width=640,height=480,framerate=30/1'
+    line = camera + ' ! videoconvert ! x264enc tune=zerolatency ! livekitsink room=' + bench.room
+    bench.gst_launch('gst-launch', *line.split(), variables={'LIVEKIT_URL': server.url})
+    bench.gst_launch('tone', *(TONE + ' ! livekitsink identity=tone room=' + bench.room).split(),
+                     variables={'LIVEKIT_URL': server.url})
+    wait_until(lambda: sum(len(p.get('tracks', [])) for p in server.participants(bench.room).values()) == 2,
+               'two tracks in the room')
+    browser.call('join', server.url, bench.token('viewer'))
+    check_decoded(bench, browser, 8)
+
+
+def record(bench, codec, muxer, suffix, parser):
+    """Chromium is publishing; livekitsrc joins, records, and ends by EOS."""
+    bench.start_server()
+    browser = bench.browser()
+    browser.call('join', bench.url, bench.token('chromium'))
+    browser.call('publish', {'codec': codec})
+    wait_until(lambda: browser.call('sent').get('video', {}).get('frames', 0) > 60, 'the browser sends')
+    check_equal(bench.wait_published('chromium', 2)[0].get('muted', False), False, 'muted')
+    file = bench.folder / ('recording.' + suffix)
+    text = '%s s.video_0 ! queue ! %s ! m. s.audio_0 ! queue ! m. %s name=m ! filesink location=%s' % (
+        bench.element('src', 'recorder', name='s'), parser, muxer, file)
+    recorder = bench.launch('recorder', text, '--watch=s')
+    starts = [recorder.wait_event('first-buffer', pad=pad)['t'] for pad in ('video_0', 'audio_0')]
+    let_pass(RECORD_SECONDS)
+    totals = recorder.end('eos')
+    ended = recorder.wait_event('pad-eos')['t']
+    check_recording(bench, file, (ended - min(starts)) / 1e6, totals)
+
+
+def check_recording(bench, file, seconds, totals):
+    info = bench.probe_file(file)
+    kinds = {stream['index']: stream['codec_type'] for stream in info['streams']}
+    times = {kinds[index]: sorted(values) for index, values in info['times'].items()}
+    check_equal(sorted(times), ['audio', 'video'], 'streams')
+    lengths = {kind: values[-1] - values[0] for kind, values in times.items()}
+    apart = abs(times['audio'][0] - times['video'][0])
+    length = max(values[-1] for values in times.values()) - min(values[0] for values in times.values())
+    fps = len(times['video']) / lengths['video']
+    bench.note('recorded %.2f s of %.2f s (video %.2f, audio %.2f), first audio and video %.0f ms apart, %.1f frames/s',
+               length, seconds, lengths['video'], lengths['audio'], apart * 1000, fps)
+    check(abs(length - seconds) < 0.02 * seconds, 'length %.2f s, should be %.2f s within 2 %%', length, seconds)
+    check_at_most(apart, 0.1, 'seconds between first audio and first video')
+    check(abs(lengths['video'] - seconds) < 0.02 * seconds, 'video length %.2f s of %.2f s', lengths['video'], seconds)
+    check(abs(lengths['audio'] - seconds) < 0.02 * seconds, 'audio length %.2f s of %.2f s', lengths['audio'], seconds)
+    check_at_least(totals['video_0']['keyframes'], 1, 'key frames')
+
+
+def test_record_browser_mkv(bench):
+    """Chromium's camera in VP8 and microphone into Matroska."""
+    record(bench, 'vp8', 'matroskamux', 'mkv', 'identity')
+
+
+def test_record_browser_mp4(bench):
+    """Chromium's camera in H.264 and microphone into MP4."""
+    record(bench, 'h264', 'mp4mux', 'mp4', 'h264parse ! video/x-h264,stream-format=avc3')
+
+
+def test_browser_mutes(bench):
+    """A browser that mutes its camera: GAP events, then frames again."""
+    bench.start_server()
+    browser = bench.browser()
+    watcher = bench.launch('receiver', bench.element('src', 'bob', name='s'), '--watch=s', '--branch=s=fakesink')
+    browser.call('join', bench.url, bench.token('chromium'))
+    browser.call('publish', {})
+    watcher.wait_event('first-buffer', pad='video_0')
+    browser.call('mute', 'video', True)
+    watcher.wait_event('first-gap', pad='video_0')
+    browser.call('mute', 'video', False)
+    browser.call('unpublish')
+    for pad in ('video_0', 'audio_0'):
+        watcher.wait_event('pad-eos', pad=pad)
+        watcher.wait_event('pad-removed', pad=pad)
+    check(not watcher.events('error'), 'errors on the bus')
+    watcher.end()

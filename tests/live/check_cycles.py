@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""From NULL to PLAYING and back, many times, with media: nothing may be left behind. LIVE_CYCLES changes how many."""
+
+import os
+
+from check_browser import TONE, picture
+from check_loopback import X264
+from harness import check_at_least, check_at_most, check_equal, wait_until
+
+CYCLES = int(os.environ.get('LIVE_CYCLES', '100'))
+KIB_PER_CYCLE = 8
+
+
+def slope(values):
+    """Growth for each step, by least squares."""
+    middle = (len(values) - 1) / 2
+    mean = sum(values) / len(values)
+    spread = sum((i - middle) ** 2 for i in range(len(values)))
+    return sum((i - middle) * (value - mean) for i, value in enumerate(values)) / spread
+
+
+def check_cycles(bench, launch):
+    code = launch.wait(CYCLES * 5 + 60)
+    failed = launch.events('cycle-failed') + launch.events('error')
+    check_equal((code, failed), (0, []), 'exit code and failures (%s)' % launch.log)
+    cycles = launch.events('cycle')
+    check_equal(len(cycles), CYCLES, 'cycles')
+    steady = cycles[CYCLES // 2:]
+    growth = slope([line['rss-kib'] for line in steady])
+    downs = sorted(line['down-us'] / 1000 for line in cycles)
+    bench.note('%.0f ms a cycle; to NULL: median %.0f ms, most %.0f ms; memory %d to %d KiB, %.1f KiB a cycle; '
+               'threads %d to %d, descriptors %d to %d', (cycles[-1]['t'] - cycles[0]['t']) / 1000 / (CYCLES - 1),
+               downs[CYCLES // 2], downs[-1], steady[0]['rss-kib'], steady[-1]['rss-kib'], growth,
+               cycles[1]['threads'], cycles[-1]['threads'], cycles[1]['fds'], cycles[-1]['fds'])
+    check_at_most(cycles[-1]['threads'], cycles[1]['threads'], 'threads')
+    check_at_most(cycles[-1]['fds'], cycles[1]['fds'], 'descriptors')
+    check_at_most(downs[-1], 2000, 'ms to NULL')
+    check_at_most(growth, KIB_PER_CYCLE, 'KiB that memory grows in a cycle')
+
+
+def test_cycles_sink(bench):
+    """livekitsink with audio and video, while somebody watches."""
+    bench.start_server()
+    watcher = bench.launch('watcher', bench.element('src', 'bob', name='s'), '--watch=s', '--branch=s=fakesink sync=false',
+                           debug='2')
+    watcher.wait_event('livekit-connection', state='connected')
+    text = '%s ! %s ! %s %s ! k.audio_0' % (picture('video/x-raw,format=I420,width=320,height=240,framerate=30/1'), X264,
+                                            bench.element('sink', 'alice', name='k'), TONE)
+    launch = bench.launch('cycles', text, '--watch=k', '--cycles=%d' % CYCLES, '--pads=2', '--until=15', debug='2')
+    check_cycles(bench, launch)
+    check_at_least(len(watcher.events('first-buffer')), 2 * CYCLES * 0.9, 'tracks of which the watcher had media')
+    watcher.end()
+
+
+def test_cycles_src(bench):
+    """livekitsrc with audio and video."""
+    bench.start_server()
+    text = '%s ! %s ! %s %s ! k.audio_0' % (picture('video/x-raw,format=I420,width=320,height=240,framerate=30/1'), X264,
+                                            bench.element('sink', 'alice', name='k'), TONE)
+    sender = bench.launch('publisher', text, '--watch=k', debug='2')
+    bench.wait_published('alice', 2)
+    launch = bench.launch('cycles', bench.element('src', 'bob', name='s'), '--watch=s', '--branch=s=queue ! fakesink',
+                          '--cycles=%d' % CYCLES, '--pads=2', '--until=10', debug='2')
+    check_cycles(bench, launch)
+    wait_until(lambda: not sender.events('error'), 'the publisher is well', 1)
+    sender.end()

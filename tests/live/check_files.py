@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Recordings by gst-launch end as playable files, by Ctrl-C and by the end of the tracks."""
+
+import signal
+
+from check_browser import TONE, picture
+from check_loopback import X264
+from harness import check, check_at_least, check_at_most, check_equal, wait_until
+
+MUXED = ('-e livekitsrc name=s room={room} identity=recorder s.video_0 ! queue ! h264parse ! m. '
+         's.audio_0 ! queue ! opusparse ! m. mp4mux name=m ! filesink location={file}')
+VIDEO_ONLY = ('-e livekitsrc room={room} tracks=alice/camera ! h264parse ! mp4mux ! filesink location={file}')
+
+
+def record(bench, line, ending):
+    """Records for some seconds, ends it, and returns what ffprobe says about the file."""
+    server = bench.start_server()
+    text = '%s ! %s ! %s %s ! k.audio_0' % (picture(), X264, bench.element('sink', 'alice', name='k'), TONE)
+    sender = bench.launch('publisher', text, '--watch=k')
+    bench.wait_published('alice', 2)
+    file = bench.folder / 'recording.mp4'
+    process, output = bench.gst_launch('recorder', *line.format(room=bench.room, file=file).split(),
+                                       variables={'LIVEKIT_URL': server.url})
+    wait_until(lambda: process.poll() is not None or (file.exists() and file.stat().st_size > 200000), 'a file grows', 30)
+    ending(process, sender)
+    wait_until(lambda: process.poll() is not None, 'gst-launch ended (%s)' % output, 20)
+    check_equal(process.returncode, 0, 'exit code (%s)' % output)
+    info = bench.probe_file(file)
+    kinds = {stream['codec_name']: info['times'][stream['index']] for stream in info['streams']}
+    for codec, times in kinds.items():
+        bench.note('%s: %d packets, %.2f s', codec, len(times), max(times) - min(times))
+    check_at_least(len(kinds['h264']), 30, 'video packets')
+    wrong = [b - a for a, b in zip(sorted(kinds['h264']), sorted(kinds['h264'])[1:]) if not 0.02 < b - a < 0.06]
+    check_at_most(len(wrong), len(kinds['h264']) // 10, 'frames that do not follow the one before by 20 to 60 ms')
+    return kinds
+
+
+def interrupt(process, _):
+    process.send_signal(signal.SIGINT)
+
+
+def publisher_leaves(_, sender):
+    sender.end('eos')
+
+
+def test_interrupted_recording(bench):
+    """gst-launch -e and Ctrl-C: audio and video in a playable MP4."""
+    check_equal(sorted(record(bench, MUXED, interrupt)), ['h264', 'opus'], 'codecs')
+
+
+def test_ended_recording(bench):
+    """The publisher leaves: EOS finishes the file without any hand."""
+    check_equal(sorted(record(bench, MUXED, publisher_leaves)), ['h264', 'opus'], 'codecs')
+
+
+def test_video_recording(bench):
+    """The launch line of the documentation: one participant's camera to a file."""
+    kinds = record(bench, VIDEO_ONLY, interrupt)
+    check(sorted(kinds) == ['h264'], 'streams: %s', sorted(kinds))

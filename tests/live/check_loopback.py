@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""livekitsink to livekitsrc through the server: every frame once and in order, in both signalling versions."""
+
+from harness import check, check_at_least, check_at_most, check_equal, percentile, wait_until
+
+FRAMES = 300
+PACKETS = 400
+RAW = 'videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=640,height=480,framerate=30/1'
+NOISE = 'audiotestsrc is-live=true wave=white-noise volume=0.2 ! opusenc ! identity name=da'
+X264 = 'x264enc tune=zerolatency speed-preset=ultrafast key-int-max=300 bitrate=1500'
+CODECS = {
+    'h264': (X264, 'avdec_h264'),
+    'vp8': ('vp8enc deadline=1 cpu-used=8 keyframe-max-dist=300 target-bitrate=1500000', 'vp8dec'),
+}
+
+
+def publisher(bench, codec, *options, audio=True, raw=RAW, **properties):
+    text = '%s ! identity name=p ! %s ! %s' % (raw, CODECS[codec][0],
+                                               bench.element('sink', 'alice', name='k', **properties))
+    if audio:
+        text += ' %s ! k.audio_0' % NOISE
+    return bench.launch('publisher', text, '--watch=k', '--paint=p', *(['--digest=da'] if audio else []), *options)
+
+
+def receiver(bench, codec, *options, audio=True, name='receiver', **properties):
+    source = bench.element('src', 'bob-' + name, name='s', **properties)
+    text = '%s s.video_0 ! queue ! %s ! videoconvert ! video/x-raw,format=I420 ! identity name=r ! fakesink sync=false'
+    text = text % (source, CODECS[codec][1])
+    if audio:
+        text += ' s.audio_0 ! queue ! identity name=db ! fakesink sync=false'
+    return bench.launch(name, text, '--watch=s', '--read=r', *(['--digest=db'] if audio else []), *options)
+
+
+def numbers(launch):
+    return [frame['number'] for frame in launch.events('frame')]
+
+
+def check_numbers(received, least):
+    """None lost, none doubled, none out of order."""
+    check_at_least(len(received), least, 'frames received')
+    check(-1 not in received, 'frames without a readable number: %s of %s', received.count(-1), len(received))
+    wrong = [(one, two) for one, two in zip(received, received[1:]) if two != one + 1]
+    check(not wrong, 'frames lost, doubled or out of order, pairs: %s', wrong[:10])
+
+
+def check_digests(sent, received, least):
+    check_at_least(len(received), least, 'audio packets received')
+    check(received[0] in sent, 'the first packet received was never sent')
+    start = sent.index(received[0])
+    expected = sent[start:start + len(received)]
+    different = next((i for i, pair in enumerate(zip(received, expected)) if pair[0] != pair[1]), None)
+    check(different is None and len(expected) == len(received), 'audio packet %s of %d is not the one that was sent',
+          different, len(received))
+
+
+def note_latency(bench, sender, launch):
+    sent = {line['number']: line['t'] for line in sender.events('painted')}
+    delays = [(line['t'] - sent[line['number']]) / 1000 for line in launch.events('frame') if line['number'] in sent]
+    bench.note('raw picture to raw picture: median %.0f ms, 99th percentile %.0f ms, most %.0f ms',
+               percentile(delays, 0.5), percentile(delays, 0.99), max(delays))
+    return percentile(delays, 0.5)
+
+
+def numbered(bench, codec):
+    """The receiver is in the room first; both tracks of one participant arrive whole."""
+    watcher = receiver(bench, codec)
+    watcher.wait_event('livekit-connection', state='connected')
+    sender = publisher(bench, codec)
+    first = watcher.wait_event('first-buffer', pad='video_0')
+    check(first['key'], 'the first video buffer is not a key frame')
+    bench.note('start of the publisher to first video at the receiver: %.0f ms',
+               (first['t'] - sender.wait_event('start')['t']) / 1000)
+    wait_until(lambda: len(numbers(watcher)) >= FRAMES, '%d frames' % FRAMES, 40)
+    wait_until(lambda: len(watcher.events('digest')) >= PACKETS, '%d audio packets' % PACKETS, 20)
+    received = [line['digest'] for line in watcher.events('digest')]
+    check_numbers(numbers(watcher), FRAMES)
+    check_digests([line['digest'] for line in sender.events('digest')], received, PACKETS)
+    note_latency(bench, sender, watcher)
+    sender.end('eos')
+    for pad in ('video_0', 'audio_0'):
+        watcher.wait_event('pad-eos', pad=pad)
+        watcher.wait_event('pad-removed', pad=pad)
+    check_numbers(numbers(watcher), FRAMES)
+    watcher.close()
+    bench.wait_alone()
+
+
+def test_loopback_h264(bench):
+    """H.264 and Opus, v1: numbered frames, none lost, doubled or out of order; EOS ends the pads."""
+    bench.start_server()
+    numbered(bench, 'h264')
+
+
+def test_loopback_vp8(bench):
+    """VP8 and Opus, v1."""
+    bench.start_server()
+    numbered(bench, 'vp8')
+
+
+def test_loopback_h264_v0(bench):
+    """H.264 and Opus with a server that knows only v0."""
+    bench.start_server()
+    proxy = bench.start_v0_proxy()
+    numbered(bench, 'h264')
+    check_at_least(proxy.refused, 2, 'v1 requests refused by the proxy')
+    check_at_least(proxy.passed, 2, 'v0 connections')
+
+
+def test_loopback_vp8_v0(bench):
+    """VP8 and Opus with a server that knows only v0."""
+    bench.start_server()
+    bench.start_v0_proxy()
+    numbered(bench, 'vp8')
+
+
+def test_late_receiver(bench):
+    """A receiver that joins later starts with a key frame, made for it, and soon."""
+    bench.start_server()
+    sender = publisher(bench, 'h264')
+    bench.wait_published('alice', 2)
+    wait_until(lambda: len(sender.events('painted')) > 60, '60 frames sent')
+    watcher = receiver(bench, 'h264')
+    connected = watcher.wait_event('livekit-connection', state='connected')
+    first = watcher.wait_event('first-buffer', pad='video_0')
+    check(first['key'], 'the first video buffer is not a key frame')
+    wait_until(lambda: len(numbers(watcher)) >= 60, '60 frames')
+    check_numbers(numbers(watcher), 60)
+    start = watcher.wait_event('start')['t']
+    audio = watcher.wait_event('first-buffer', pad='audio_0')
+    bench.note('start to joined %.0f ms, to first audio %.0f ms, to first video %.0f ms', *(
+        (event['t'] - start) / 1000 for event in (connected, audio, first)))
+    watcher.end()
+    sender.end()
+
+
+def test_declared_latency(bench):
+    """A live source that declares 2 s of latency is not delayed by 2 s."""
+    bench.start_server()
+    watcher = receiver(bench, 'h264', audio=False)
+    watcher.wait_event('livekit-connection', state='connected')
+    sender = publisher(bench, 'h264', '--declare=p', audio=False)
+    wait_until(lambda: len(numbers(watcher)) >= 90, '90 frames', 20)
+    check_at_most(note_latency(bench, sender, watcher), 700, 'median latency in ms')
+    check_numbers(numbers(watcher), 90)
+    watcher.end()
+    sender.end()
+
+
+def test_paced_input(bench):
+    """Input that is not live plays in real time, whole, and its EOS ends everything."""
+    bench.start_server()
+    watcher = receiver(bench, 'vp8', audio=False)
+    watcher.wait_event('livekit-connection', state='connected')
+    raw = RAW.replace('is-live=true', 'num-buffers=150')
+    sender = publisher(bench, 'vp8', audio=False, raw=raw)
+    check_equal(sender.wait(30), 0, 'exit code')
+    watcher.wait_event('pad-eos', pad='video_0')
+    frames = watcher.events('frame')
+    check_numbers([frame['number'] for frame in frames], 140)
+    seconds = (frames[-1]['t'] - frames[0]['t']) / 1e6 + 1 / 30
+    bench.note('%d of 150 frames in %.2f s', len(frames), seconds)
+    check(abs(seconds - len(frames) / 30) < 0.5, '%d frames took %.2f s', len(frames), seconds)
+    watcher.end()
+
+
+def test_mute(bench):
+    """Muting: everybody is told, GAP events keep the pad going, and unmuting brings it back with a key frame."""
+    bench.start_server()
+    watcher = receiver(bench, 'h264')
+    watcher.wait_event('livekit-connection', state='connected')
+    sender = publisher(bench, 'h264')
+    wait_until(lambda: len(numbers(watcher)) >= 30, '30 frames')
+    sender.tell('set k video_0::muted true')
+    watcher.wait_event('first-gap', pad='video_0')
+    wait_until(lambda: any(track['muted'] for track in bench.wait_published('alice', 2)), 'the server says muted')
+    count, digests = len(numbers(watcher)), len(watcher.events('digest'))
+    wait_until(lambda: len(watcher.events('digest')) > digests + 50, 'audio goes on for a second')
+    check_at_most(len(numbers(watcher)), count + 5, 'frames while muted')
+    sender.tell('set k video_0::muted false')
+    wait_until(lambda: len(numbers(watcher)) >= count + 60, '60 frames more')
+    check_at_least(watcher.end()['video_0']['keyframes'], 2, 'key frames')
+    sender.end()
+
+
+def test_unpublish(bench):
+    """A released pad is unpublished: EOS on the receiver's pad, which goes; the other track stays."""
+    bench.start_server()
+    watcher = receiver(bench, 'h264')
+    sender = publisher(bench, 'h264')
+    wait_until(lambda: len(numbers(watcher)) >= 30, '30 frames')
+    sender.tell('release k video_0')
+    watcher.wait_event('pad-eos', pad='video_0')
+    watcher.wait_event('pad-removed', pad='video_0')
+    digests = len(watcher.events('digest'))
+    wait_until(lambda: len(watcher.events('digest')) > digests + 50, 'audio goes on for a second')
+    check_equal(len(bench.wait_published('alice', 1)), 1, 'tracks of alice')
+    watcher.close()
+    sender.close()
+
+
+def test_unlinked_pad(bench):
+    """A pad that nobody links stops nothing."""
+    bench.start_server()
+    watcher = receiver(bench, 'vp8', audio=False)
+    sender = publisher(bench, 'vp8')
+    watcher.wait_event('pad-added', pad='audio_0')
+    wait_until(lambda: len(numbers(watcher)) >= 150, '150 frames')
+    check_numbers(numbers(watcher), 150)
+    watcher.end()
+    sender.end()
+
+
+def test_decodebin(bench):
+    """livekitsrc tracks='*/video' ! decodebin3 in a room that also has audio."""
+    bench.start_server()
+    sender = publisher(bench, 'h264')
+    text = '%s ! decodebin3 ! videoconvert ! video/x-raw,format=I420 ! identity name=r ! fakesink sync=false'
+    watcher = bench.launch('receiver', text % bench.element('src', 'bob', name='s', tracks='*/video'),
+                           '--watch=s', '--read=r')
+    wait_until(lambda: len(numbers(watcher)) >= 60, '60 frames')
+    check_numbers(numbers(watcher), 60)
+    check_equal(len(watcher.events('pad-added')), 1, 'pads')
+    watcher.end()
+    sender.end()

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Runs live tests by name, all without names. Each one starts the server and the peers that it needs.
+
+    python3 tests/live/run.py [--build FOLDER] [--list] [NAME...]
+
+Logs of a test are in FOLDER/live-logs/NAME. `sh tests/run.sh` has installed what they need: livekit-server (or
+LIVEKIT_SERVER names one), Chromium, Node.js with livekit-client and playwright-core, the Python SDK, ffprobe.
+"""
+
+import argparse
+import importlib
+import os
+import pathlib
+import sys
+import time
+import traceback
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+from harness import Bench, Failure  # noqa: E402
+
+MODULES = ['check_harness', 'check_loopback', 'check_browser', 'check_sdk', 'check_refusals', 'check_files',
+           'check_many', 'check_cycles']
+
+
+def find_tests():
+    """Functions test_… of the modules in their order, by name with dashes."""
+    tests = {}
+    for name in MODULES:
+        module = importlib.import_module(name)
+        for attribute, value in vars(module).items():
+            if attribute.startswith('test_'):
+                tests[attribute[len('test_'):].replace('_', '-')] = value
+    return tests
+
+
+def run_test(name, function, build):
+    start = time.monotonic()
+    bench = Bench(name, build)
+    problem = None
+    try:
+        with bench:
+            function(bench)
+    except Failure as failure:
+        problem = str(failure)
+    except Exception:  # a fault of the test itself is a failure as well
+        problem = traceback.format_exc()
+    print('%s %s (%.1f s)' % ('FAILED' if problem else 'ok', name, time.monotonic() - start))
+    for note in bench.notes + ([problem, 'logs: %s' % bench.folder] if problem else []):
+        print('    ' + note.replace('\n', '\n    '))
+    sys.stdout.flush()
+    return problem is None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--build', default=os.environ.get('LIVE_BUILD', 'build'), help='Meson build folder')
+    parser.add_argument('--list', action='store_true', help='print names and what they test')
+    parser.add_argument('--names', dest='names_only', action='store_true', help='print the names only')
+    parser.add_argument('names', nargs='*')
+    options = parser.parse_args()
+    tests = find_tests()
+    if options.list:
+        for name, function in tests.items():
+            print('%-28s %s' % (name, (function.__doc__ or '').strip().splitlines()[0]))
+        return 0
+    if options.names_only:
+        print('\n'.join(tests))
+        return 0
+    unknown = [name for name in options.names if name not in tests]
+    if unknown:
+        parser.error('no such test: ' + ', '.join(unknown))
+    results = [run_test(name, tests[name], options.build) for name in options.names or tests]
+    print('%d passed, %d failed' % (results.count(True), results.count(False)))
+    return 0 if all(results) else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
