@@ -163,8 +163,10 @@ report_progress (GstLiveKitBin * self, GstLiveKitConnectionState old, GstLiveKit
           "Getting back into the room");
       return;
     case GST_LIVEKIT_CONNECTION_STATE_CONNECTED:
-      if (old != state)
-        post_progress (self, GST_PROGRESS_TYPE_COMPLETE, code, "Connected");
+      /* The end of "connect" is told by the join: gst-launch-1.0 waits for it before it goes to PLAYING, and media cannot
+       * be sent, nor DTLS shake hands, before that. */
+      if (old == GST_LIVEKIT_CONNECTION_STATE_RECONNECTING)
+        post_progress (self, GST_PROGRESS_TYPE_COMPLETE, code, "Connected again");
       return;
     case GST_LIVEKIT_CONNECTION_STATE_FAILED:
       post_progress (self, GST_PROGRESS_TYPE_ERROR, code, text);
@@ -209,9 +211,10 @@ on_session_joined (GstLiveKitSession * session, const gchar * room, const gchar 
 {
   GstLiveKitBin *self = data;
   GstLiveKitBinPrivate *priv = get_private (self);
-  gboolean room_changed, identity_changed;
+  gboolean room_changed, identity_changed, is_first;
 
   GST_OBJECT_LOCK (self);
+  is_first = priv->connection_state == GST_LIVEKIT_CONNECTION_STATE_CONNECTING;
   room_changed = g_strcmp0 (priv->room, room) != 0;
   identity_changed = g_strcmp0 (priv->identity, identity) != 0;
   priv->room_is_ours |= priv->room == NULL;
@@ -225,6 +228,8 @@ on_session_joined (GstLiveKitSession * session, const gchar * room, const gchar 
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_ROOM]);
   if (identity_changed)
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_IDENTITY]);
+  if (is_first)
+    post_progress (self, GST_PROGRESS_TYPE_COMPLETE, "connect", "Joined the room");
 }
 
 static void

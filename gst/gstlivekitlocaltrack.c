@@ -236,15 +236,25 @@ make_payloader (const GstLiveKitCodec * codec, guint32 ssrc)
   if (payloader == NULL)
     return NULL;
   g_object_set (payloader, "pt", codec->payload_type, "ssrc", ssrc, "mtu", RTP_MTU, NULL);
-  /* Parameter sets in front of each key frame; small NAL units share a packet but wait for none. */
+  /* Small NAL units share a packet but wait for none. */
   if (g_str_has_prefix (codec->payloader, "rtph26"))
     gst_util_set_object_arg (G_OBJECT (payloader), "aggregate-mode", "zero-latency");
-  if (g_str_has_prefix (codec->payloader, "rtph26"))
-    g_object_set (payloader, "config-interval", -1, NULL);
   /* What an SFU rewrites when it switches layers. */
   if (g_str_has_prefix (codec->payloader, "rtpvp"))
     gst_util_set_object_arg (G_OBJECT (payloader), "picture-id-mode", "15-bit");
   return payloader;
+}
+
+static GstElement *
+make_parser (const GstLiveKitCodec * codec)
+{
+  GstElement *parser = gst_element_factory_make (codec->parser, NULL);
+
+  /* Parameter sets in front of each key frame. Not by the payloader: it puts them behind those that are there already,
+   * where a receiver takes them for a new access unit. */
+  if (parser && g_object_class_find_property (G_OBJECT_GET_CLASS (parser), "config-interval"))
+    g_object_set (parser, "config-interval", -1, NULL);
+  return parser;
 }
 
 static GstElement *
@@ -293,7 +303,7 @@ fill_bin (GstLiveKitLocalTrack * track, Chain * chain, gboolean is_live)
   }
   first = last;
   if (codec->parser) {
-    append (bin, &last, gst_element_factory_make (codec->parser, NULL), &missing);
+    append (bin, &last, make_parser (codec), &missing);
     first = first ? first : last;
   }
   if (codec->parsed_caps)

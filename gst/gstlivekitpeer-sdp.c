@@ -256,9 +256,10 @@ recv_caps (LkTrackKind kind, const gchar * mid)
     if (codec->kind == kind)
       gst_caps_append_structure (caps, gst_structure_new ("application/x-rtp",
               "media", G_TYPE_STRING, lk_track_kind_name (kind), "encoding-name", G_TYPE_STRING, codec->encoding_name,
-              "payload", G_TYPE_INT, codec->payload_type, "clock-rate", G_TYPE_INT, codec->clock_rate,
-              "a-mid", G_TYPE_STRING, mid, NULL));
+              "payload", G_TYPE_INT, codec->payload_type, "clock-rate", G_TYPE_INT, codec->clock_rate, NULL));
   }
+  /* Each structure that has it writes a line. */
+  gst_structure_set (gst_caps_get_structure (caps, 0), "a-mid", G_TYPE_STRING, mid, NULL);
   return caps;
 }
 

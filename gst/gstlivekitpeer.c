@@ -14,6 +14,7 @@
 
 /* libnice paces its checks by 20 ms, which is most of the time that ICE takes on a good network; RFC 8445 §14.2 allows 5. */
 #define STUN_PACING_MS 5
+#define LOOPBACK_STUN_TIMEOUT_MS 50
 /* RTCP as early as RFC 4585 lets us (AVPF, immediate feedback), or NACKs come too late to help: minimum interval, and a
  * bandwidth that makes RTCP's share no limit. */
 #define RTCP_MIN_INTERVAL (20 * GST_MSECOND)
@@ -324,10 +325,15 @@ set_up_ice (GstLiveKitPeer * peer, const GstLiveKitPeerConfig * config)
 
   g_object_get (peer->webrtcbin, "ice-agent", &ice, NULL);
   g_object_get (ice, "agent", &agent, NULL);
-  g_object_set (agent, "upnp", FALSE, "stun-pacing-timer", STUN_PACING_MS, "keepalive-conncheck", TRUE, NULL);
-  /* libnice sends from the address it is bound to, and nothing but loopback reaches loopback. */
-  if (config->is_loopback)
+  g_object_set (agent, "upnp", FALSE, "stun-pacing-timer", STUN_PACING_MS, NULL);
+  /* libnice sends from the address it is bound to, and nothing but loopback reaches loopback. Such a server may announce
+   * addresses it does not listen on (--node-ip 127.0.0.1 does), and libnice nominates no pair before it has given up the
+   * others: on one machine that need not take two seconds. */
+  if (config->is_loopback) {
     g_signal_emit_by_name (ice, "add-local-ip-address", "127.0.0.1", &ok);
+    g_object_set (agent, "stun-initial-timeout", LOOPBACK_STUN_TIMEOUT_MS, "stun-reliable-timeout",
+        4 * LOOPBACK_STUN_TIMEOUT_MS, NULL);
+  }
   if (config->stun_server)
     g_object_set (peer->webrtcbin, "stun-server", config->stun_server, NULL);
   for (guint i = 0; config->turn_servers && config->turn_servers[i]; i++) {

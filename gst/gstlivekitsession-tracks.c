@@ -408,7 +408,8 @@ gst_livekit_session_tick_tracks_in_loop (GstLiveKitSession * session)
     gst_livekit_remote_track_tick_in_loop (track);
     n_waiting += !gst_livekit_remote_track_is_shown (track);
   }
-  if (session->was_connected && shows_tracks (session) && !session->no_more_tracks_told && n_waiting == 0) {
+  /* Not in an empty room: whoever waits there waits for somebody to come. */
+  if (!session->no_more_tracks_told && n_waiting == 0 && g_hash_table_size (session->remote_tracks) > 0) {
     session->no_more_tracks_told = TRUE;
     session->delegate.tracks_known (session, n_waiting, session->delegate_data);
   }

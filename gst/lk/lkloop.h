@@ -19,8 +19,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (LkLoop, lk_loop_unref)
 /* Starts the thread. A loop starts once. */
 void lk_loop_start (LkLoop * loop);
 
-/* Runs what was posted before, then ends and joins the thread. Not from the loop itself, no lock held. Later posts are
- * refused. */
+/* Runs what was posted before, then frees the timers, delivers the answers of GIO that are there already, ends and
+ * joins the thread. Not from the loop itself, no lock held. Later posts are refused. Without a stop, the thread ends by
+ * itself after the last unref, which never waits and may be made on the loop. */
 void lk_loop_stop (LkLoop * loop);
 
 /* Runs @func (@data) on the loop, then @destroy (@data). A stopped loop only calls @destroy and returns FALSE. */

@@ -48,7 +48,6 @@ struct _LkSignalClient
   gboolean is_freed;            /* no more callbacks */
   State state;
   GError *error;                /* what closed() will say */
-  GCancellable *cancellable;    /* from connect to the end */
   /* constant after connect */
   GUri *base;                   /* ws or wss, without query */
   gchar *where;                 /* host and port, for texts */
@@ -59,7 +58,7 @@ struct _LkSignalClient
   /* handshake */
   SoupSession *session;
   SoupMessage *handshake;
-  GCancellable *validate_cancellable;
+  GCancellable *handshake_cancellable, *validate_cancellable;
   gboolean is_v1;
   guint refused_status;         /* of the handshake whose reason is being asked for */
   gchar validate_body[VALIDATE_MAX_BYTES + 1];
@@ -90,9 +89,7 @@ client_unref (gpointer data)
   if (--self->n_refs > 0)
     return;
   g_clear_error (&self->error);
-  g_clear_object (&self->cancellable);
   g_clear_object (&self->validate_cancellable);
-  g_clear_object (&self->handshake);
   g_clear_object (&self->session);
   g_clear_pointer (&self->base, g_uri_unref);
   g_clear_pointer (&self->token, lk_token_clear);
@@ -115,7 +112,6 @@ lk_signal_client_new (LkLoop * loop, const LkSignalClientDelegate * delegate, gp
   self->loop = lk_loop_ref (loop);
   self->delegate = *delegate;
   self->data = data;
-  self->cancellable = g_cancellable_new ();
   return self;
 }
 
@@ -151,10 +147,21 @@ drop_websocket (LkSignalClient * self)
 }
 
 static void
+drop_handshake (LkSignalClient * self)
+{
+  if (self->handshake != NULL)
+    g_signal_handlers_disconnect_by_data (self->handshake, self);
+  g_clear_object (&self->handshake);
+  if (self->handshake_cancellable != NULL)
+    g_cancellable_cancel (self->handshake_cancellable);
+  g_clear_object (&self->handshake_cancellable);
+}
+
+static void
 tear_down (LkSignalClient * self)
 {
   cancel_timers (self);
-  g_cancellable_cancel (self->cancellable);
+  drop_handshake (self);
   if (self->validate_cancellable != NULL)
     g_cancellable_cancel (self->validate_cancellable);
   drop_websocket (self);
@@ -384,16 +391,29 @@ static GError *
 error_from_tls (LkSignalClient * self, SoupMessage * message, const GError * cause)
 {
   GTlsCertificateFlags faults = soup_message_get_tls_peer_certificate_errors (message);
+  GError *error;
 
-  /* The peer hung up in the middle: a server that restarts, not a bad certificate. */
-  if (g_error_matches (cause, G_TLS_ERROR, G_TLS_ERROR_EOF))
-    return g_error_new (LK_ERROR, LK_ERROR_CONNECT, "%s broke off the TLS handshake", self->where);
   if (g_error_matches (cause, G_TLS_ERROR, G_TLS_ERROR_BAD_CERTIFICATE) && faults != 0) {
     g_autofree gchar *words = lk_http_certificate_faults (faults);
 
     return g_error_new (LK_ERROR, LK_ERROR_TLS, "The certificate of %s is not accepted: %s", self->where, words);
   }
-  return g_error_new (LK_ERROR, LK_ERROR_TLS, "TLS with %s failed: %s", self->where, cause->message);
+  error = g_error_new (LK_ERROR, LK_ERROR_TLS, "TLS with %s failed: %s", self->where, cause->message);
+  /* Mostly a peer that hung up in the middle: a proxy whose server restarts. */
+  lk_error_set_final (error, FALSE);
+  return error;
+}
+
+static GError *
+error_from_speech (LkSignalClient * self, const GError * cause)
+{
+  GError *error = g_error_new (LK_ERROR, LK_ERROR_NOT_LIVEKIT, "%s does not speak as a LiveKit server does: %s",
+      self->where, cause->message);
+
+  /* An answer that broke off looks like one that is no HTTP. */
+  if (g_error_matches (cause, SOUP_SESSION_ERROR, SOUP_SESSION_ERROR_PARSING))
+    lk_error_set_final (error, FALSE);
+  return error;
 }
 
 static GError *
@@ -406,8 +426,7 @@ error_from_io (LkSignalClient * self, SoupMessage * message, const GError * caus
   if (cause->domain == G_TLS_ERROR)
     return error_from_tls (self, message, cause);
   if (cause->domain == SOUP_SESSION_ERROR || cause->domain == SOUP_WEBSOCKET_ERROR)
-    return g_error_new (LK_ERROR, LK_ERROR_NOT_LIVEKIT, "%s does not speak as a LiveKit server does: %s", self->where,
-        cause->message);
+    return error_from_speech (self, cause);
   if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_PROXY_AUTH_FAILED)
       || g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_PROXY_NEED_AUTH))
     return g_error_new (LK_ERROR, LK_ERROR_SETTINGS, "The proxy on the way to %s wants other credentials: %s",
@@ -747,7 +766,7 @@ handshake_accepted (LkSignalClient * self, SoupWebsocketConnection * websocket)
   gboolean loopback = is_loopback (self);
 
   lk_loop_cancel (self->loop, &self->open_timer);
-  g_clear_object (&self->handshake);
+  drop_handshake (self);
   set_limits (websocket);
   self->websocket = websocket;
   self->state = STATE_OPEN;
@@ -793,14 +812,32 @@ on_handshake_done (GObject * session, GAsyncResult * result, gpointer data)
 }
 
 static void
+cancel_later (gpointer cancellable)
+{
+  g_cancellable_cancel (cancellable);
+}
+
+/* Any answer but 101, which does not come this way. libsoup would read the body first, and there are bodies without an
+ * end. The status says it all. */
+static void
+on_handshake_headers (SoupMessage * message, gpointer data)
+{
+  LkSignalClient *self = data;
+
+  lk_loop_post (self->loop, cancel_later, g_object_ref (self->handshake_cancellable), g_object_unref);
+}
+
+static void
 start_handshake (LkSignalClient * self)
 {
   g_autoptr (GUri) uri = build_uri (self, FALSE, self->is_v1 ? "/rtc/v1" : "/rtc");
 
-  g_clear_object (&self->handshake);
+  drop_handshake (self);
   self->handshake = new_message (self, uri);
+  self->handshake_cancellable = g_cancellable_new ();
+  g_signal_connect (self->handshake, "got-headers", G_CALLBACK (on_handshake_headers), self);
   soup_session_websocket_connect_async (self->session, self->handshake, NULL, NULL, G_PRIORITY_DEFAULT,
-      self->cancellable, on_handshake_done, client_ref (self));
+      self->handshake_cancellable, on_handshake_done, client_ref (self));
 }
 
 static void

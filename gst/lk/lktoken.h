@@ -44,8 +44,8 @@ gboolean lk_token_check (const LkTokenClaims * claims, const gchar * room, gint6
 gchar *lk_token_sign (const gchar * input, gconstpointer key, gsize key_size);
 
 /* Whether @text (@length) may be handed to json-glib, whose parser recurses, takes comments and several values: UTF-8
- * without NUL, one object or array, nothing outside strings that JSON does not have, at most @max_depth brackets open at a
- * time. Says nothing else about its grammar. */
+ * without NUL, one object or array, nothing outside strings that JSON does not have, at most @max_depth brackets open
+ * at a time. Says nothing else about its grammar. */
 gboolean lk_token_json_is_sane (const gchar * text, gsize length, guint max_depth);
 
 /* Overwrites and frees a secret string; NULL is fine. */

@@ -690,6 +690,14 @@ fail_for_good (GTask * task, const gchar * format, ...)
   fail_fetch (task, error);
 }
 
+/* Hung up in the handshake, for which GIO says that there is no TLS: a server that restarts, maybe. */
+static gboolean
+is_broken_off (const GError * error)
+{
+  return g_error_matches (error, G_TLS_ERROR, G_TLS_ERROR_EOF)
+      || g_error_matches (error, G_TLS_ERROR, G_TLS_ERROR_NOT_TLS);
+}
+
 /* No answer, or half of one. */
 static void
 fail_by_cause (GTask * task, const GError * cause)
@@ -709,7 +717,7 @@ fail_by_cause (GTask * task, const GError * cause)
 
     error = g_error_new (LK_ERROR, LK_ERROR_TLS, "token URL (%s): certificate not accepted: %s", request,
         *what != '\0' ? what : text);
-  } else if (cause->domain == G_TLS_ERROR && cause->code != G_TLS_ERROR_EOF) {
+  } else if (cause->domain == G_TLS_ERROR && !is_broken_off (cause)) {
     error = g_error_new (LK_ERROR, LK_ERROR_TLS, "token URL (%s): %s", request, text);
   } else {
     error = g_error_new (LK_ERROR, LK_ERROR_TOKEN_SOURCE, "token URL (%s) does not answer: %s", request, text);
@@ -909,7 +917,9 @@ become_simple (GTask * task, const gchar * why)
   }
   identity = g_uri_escape_string (fetch->identity, NULL, FALSE);
   room = g_uri_escape_string (fetch->room, NULL, FALSE);
-  query = g_strdup_printf ("%s%sidentity=%s&room=%s", own != NULL ? own : "", is_empty (own) ? "" : "&", identity, room);
+  if (own == NULL)
+    own = "";
+  query = g_strdup_printf ("%s%sidentity=%s&room=%s", own, is_empty (own) ? "" : "&", identity, room);
 
   g_uri_unref (fetch->uri);
   fetch->uri = soup_uri_copy (base, SOUP_URI_QUERY, query, SOUP_URI_NONE);

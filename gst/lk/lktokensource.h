@@ -24,8 +24,8 @@ void lk_http_settings_free (LkHttpSettings * settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LkHttpSettings, lk_http_settings_free)
 
 /* A session (libsoup's, declared here so that not everybody includes it) with these settings and @timeout_s of silence
- * at most, for the thread-default context of the caller; NULL with LK_ERROR_SETTINGS when the CA file cannot be read. Each
- * message is handed to lk_http_prepare() before it is sent: checks of certificates, the proxy's password. */
+ * at most, for the thread-default context of the caller; NULL with LK_ERROR_SETTINGS when the CA file cannot be read.
+ * Each message is handed to lk_http_prepare() before it is sent: checks of certificates, the proxy's password. */
 struct _SoupSession;
 struct _SoupMessage;
 struct _SoupSession *lk_http_session_new (const LkHttpSettings * settings, guint timeout_s, GError ** error);
@@ -61,8 +61,8 @@ LkTokenSource *lk_token_source_new_url (const gchar * url, GHashTable * headers,
 /* What the element's properties say, then the environment, then, if @server_url is on this machine, the development keys
  * (interface: token, token-url, api-key + api-secret; LIVEKIT_TOKEN, LIVEKIT_TOKEN_URL, LIVEKIT_API_KEY +
  * LIVEKIT_API_SECRET; devkey/secret for localhost, 127.0.0.0/8, ::1). NULL with LK_ERROR_TOKEN when there is none.
- * A @server_url that is unset is LIVEKIT_URL, else ws://127.0.0.1:7880. Empty strings are unset. LK_ERROR_SETTINGS when the
- * first match cannot work (a token URL that is not http or https). @getenv_func is g_getenv outside tests. */
+ * A @server_url that is unset is LIVEKIT_URL, else ws://127.0.0.1:7880. Empty strings are unset. LK_ERROR_SETTINGS when
+ * the first match cannot work (a token URL that is not http or https). @getenv_func is g_getenv outside tests. */
 LkTokenSource *lk_token_source_choose (const gchar * token, const gchar * token_url, GHashTable * token_headers,
     const gchar * api_key, const gchar * api_secret, const gchar * server_url, const LkHttpSettings * http,
     const gchar * (*getenv_func) (const gchar * name), GError ** error);

@@ -10,7 +10,7 @@ RECORD_SECONDS = 20
 
 
 def picture(caps='video/x-raw,format=I420,width=640,height=480,framerate=30/1'):
-    return 'videotestsrc is-live=true pattern=ball ! %s ! timeoverlay' % caps
+    return 'videotestsrc is-live=true pattern=ball ! %s' % caps
 
 
 def check_decoded(bench, browser, seconds):
@@ -94,7 +94,7 @@ def record(bench, codec, muxer, suffix, parser):
     wait_until(lambda: browser.call('sent').get('video', {}).get('frames', 0) > 60, 'the browser sends')
     check_equal(bench.wait_published('chromium', 2)[0].get('muted', False), False, 'muted')
     file = bench.folder / ('recording.' + suffix)
-    text = '%s s.video_0 ! queue ! %s ! m. s.audio_0 ! queue ! m. %s name=m ! filesink location=%s' % (
+    text = '%s s.video_0 ! queue ! %s ! m.video_0 s.audio_0 ! queue ! m.audio_0 %s name=m ! filesink location=%s' % (
         bench.element('src', 'recorder', name='s'), parser, muxer, file)
     recorder = bench.launch('recorder', text, '--watch=s')
     starts = [recorder.wait_event('first-buffer', pad=pad)['t'] for pad in ('video_0', 'audio_0')]

@@ -160,7 +160,7 @@ def test_paced_input(bench):
     seconds = (frames[-1]['t'] - frames[0]['t']) / 1e6 + 1 / 30
     bench.note('%d of 150 frames in %.2f s', len(frames), seconds)
     check(abs(seconds - len(frames) / 30) < 0.5, '%d frames took %.2f s', len(frames), seconds)
-    watcher.end()
+    check_equal(watcher.wait(), 0, 'exit code of the receiver, whose only pad is at EOS')
 
 
 def test_mute(bench):

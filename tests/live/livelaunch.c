@@ -650,6 +650,12 @@ parse (int *argc, char ***argv)
     g_printerr ("livelaunch: %s\n", error ? error->message : "one argument, the pipeline, is needed");
     exit (2);
   }
+  if (!GST_IS_PIPELINE (pipeline)) {
+    GstElement *single = pipeline;
+
+    pipeline = gst_pipeline_new (NULL);
+    gst_bin_add (GST_BIN (pipeline), single);
+  }
   return pipeline;
 }
 

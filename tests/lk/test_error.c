@@ -124,8 +124,8 @@ GST_START_TEST (test_harmless_text_stays)
   check_clean ("", "");
   check_clean ("requested room does not exist", "requested room does not exist");
   check_clean ("no such host: livekit.example.com.", "no such host: livekit.example.com.");
-  check_clean ("ec2-203-0-113-25.compute-1.amazonaws.com is not 10.77.0.1...", "ec2-203-0-113-25.compute-1.amazonaws.com is "
-      "not 10.77.0.1...");
+  check_clean ("ec2-203-0-113-25.compute-1.amazonaws.com is not 10.77.0.1...",
+      "ec2-203-0-113-25.compute-1.amazonaws.com is not 10.77.0.1...");
   check_clean ("invalid authorization token: expired", "invalid authorization token: expired");
   check_clean ("invalid authorization header. Must start with Bearer ",
       "invalid authorization header. Must start with Bearer");

@@ -114,11 +114,13 @@ append_more (SoupServerMessage * message, gpointer data)
 {
   static const gchar spaces[1024] = { 0 };
 
-  soup_message_body_append (soup_server_message_get_response_body (message), SOUP_MEMORY_STATIC, spaces, sizeof (spaces));
+  soup_message_body_append (soup_server_message_get_response_body (message), SOUP_MEMORY_STATIC, spaces,
+      sizeof (spaces));
 }
 
 static void
-on_server_request (SoupServer * soup, SoupServerMessage * message, const gchar * path, GHashTable * query, gpointer data)
+on_server_request (SoupServer * soup, SoupServerMessage * message, const gchar * path, GHashTable * query,
+    gpointer data)
 {
   Server *server = data;
   Route *route = find_route (server, soup_server_message_get_method (message), path);
@@ -261,15 +263,16 @@ raw_server_thread (gpointer data)
 {
   RawServer *raw = data;
   g_autoptr (GSocketConnection) connection = g_socket_listener_accept (raw->listener, NULL, raw->stop, NULL);
+  GInputStream *input;
   gchar buffer[4096];
 
   if (connection == NULL)
     return NULL;
-  g_input_stream_read (g_io_stream_get_input_stream (G_IO_STREAM (connection)), buffer, sizeof (buffer), raw->stop, NULL);
+  input = g_io_stream_get_input_stream (G_IO_STREAM (connection));
+  g_input_stream_read (input, buffer, sizeof (buffer), raw->stop, NULL);
   g_output_stream_write_all (g_io_stream_get_output_stream (G_IO_STREAM (connection)), raw->bytes, raw->n_bytes, NULL,
       raw->stop, NULL);
-  while (raw->keeps_open && g_input_stream_read (g_io_stream_get_input_stream (G_IO_STREAM (connection)), buffer,
-          sizeof (buffer), raw->stop, NULL) > 0);
+  while (raw->keeps_open && g_input_stream_read (input, buffer, sizeof (buffer), raw->stop, NULL) > 0);
   return NULL;
 }
 
@@ -575,7 +578,6 @@ GST_START_TEST (test_standard_endpoint)
   g_autoptr (GHashTable) attributes = make_headers ("role", "camera \"1\"");
   g_autoptr (LkTokenSource) source = lk_token_source_new_url (url, headers, NULL);
   LkTokenWish wish = { "lab/ä", "alice", "Alice", "{\"a\":1}", attributes };
-  g_autofree gchar *body = NULL;
   Request *request;
 
   add_route (f->server, "POST", "/token", 200, GOOD_ANSWER);
@@ -727,8 +729,8 @@ GST_START_TEST (test_refusals_by_status)
     guint status;
     gboolean is_final;
   } rows[] = {
-    {204, TRUE}, {304, TRUE}, {400, TRUE}, {401, TRUE}, {403, TRUE}, {407, TRUE}, {410, TRUE}, {422, TRUE}, {429, FALSE},
-    {500, FALSE}, {502, FALSE}, {503, FALSE}, {504, FALSE},
+    {204, TRUE}, {304, TRUE}, {400, TRUE}, {401, TRUE}, {403, TRUE}, {407, TRUE}, {410, TRUE}, {422, TRUE},
+    {429, FALSE}, {500, FALSE}, {502, FALSE}, {503, FALSE}, {504, FALSE},
   };
   Fixture *f = fixture_new ();
 
@@ -929,7 +931,7 @@ GST_START_TEST (test_broken_answers)
 }
 GST_END_TEST;
 
-/* Silence before the headers, between them, in the body; in the text of a refusal, which then comes without the rest. */
+/* Silence before the headers, between them, in the body; in the text of a refusal, which is then shown as it is. */
 GST_START_TEST (test_slow_answers)
 {
   static const struct
@@ -938,9 +940,9 @@ GST_START_TEST (test_slow_answers)
     guint status;
     const gchar *words;
   } rows[] = {
-    {"", 0, "did not answer within 100 ms"},
-    {"HTTP/1.1 200 OK\r\nX-A:", 0, "did not answer within 100 ms"},
-    {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"token\"", 0, "did not answer within 100 ms"},
+    {"", 0, "did not answer within 500 ms"},
+    {"HTTP/1.1 200 OK\r\nX-A:", 0, "did not answer within 500 ms"},
+    {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"token\"", 0, "did not answer within 500 ms"},
     {"HTTP/1.1 503 No\r\nContent-Length: 100\r\n\r\nlater", 503, "HTTP 503: later"},
   };
   Fixture *f = fixture_new ();
@@ -950,7 +952,7 @@ GST_START_TEST (test_slow_answers)
     g_autofree gchar *url = raw_server_url (raw);
     g_autoptr (LkTokenSource) source = lk_token_source_new_url (url, NULL, NULL);
 
-    lk_token_source_set_timeout_ms (source, 100);
+    lk_token_source_set_timeout_ms (source, 500);
     fetch (f, source);
     expect_error (f, LK_ERROR_TOKEN_SOURCE, rows[i].status, FALSE, rows[i].words);
     raw_server_free (raw);
@@ -1208,15 +1210,13 @@ GST_START_TEST (test_bad_urls)
 {
   static const gchar *const urls[] = {
     NULL, "", "token", "/token", "ftp://host/token", "ws://host/token", "http://", "https:///token", "http://[::1/",
-    "http://host/a b", "http://host/\r\nX-Injected: yes", "http://host/\n", "http://ho\tst/", "http://user:hunter2@/",
+    "http://host/a b", "http://host/\r\nX-Injected: yes", "http://ho\tst/", "http://user:hunter2@/",
   };
   Fixture *f = fixture_new ();
 
   for (guint i = 0; i < G_N_ELEMENTS (urls); i++) {
     g_autoptr (LkTokenSource) source = lk_token_source_new_url (urls[i], NULL, NULL);
 
-    if (g_strcmp0 (urls[i], "http://host/\n") == 0)
-      continue;
     fetch (f, source);
     expect_error (f, LK_ERROR_SETTINGS, 0, TRUE, "token-url");
   }
@@ -1318,12 +1318,14 @@ static TlsFixture *
 tls_fixture_new (const gchar * names, glong from_s, glong to_s)
 {
   TlsFixture *t = g_new0 (TlsFixture, 1);
-  g_autofree gchar *pem = NULL, *ca_pem = NULL;
+  static guint n_authorities = 0;
+  g_autofree gchar *pem = NULL, *ca_pem = NULL, *authority_name = NULL;
   Identity leaf;
   gint fd;
 
   t->f = fixture_new ();
-  t->authority = identity_new ("lk test authority", NULL, -86400, 86400, NULL);
+  authority_name = g_strdup_printf ("lk test authority %u", ++n_authorities);
+  t->authority = identity_new (authority_name, NULL, -86400, 86400, NULL);
   leaf = identity_new ("lk test server", names, from_s, to_s, &t->authority);
   pem = to_pem (&leaf, TRUE);
   ca_pem = to_pem (&t->authority, FALSE);
@@ -1350,7 +1352,8 @@ tls_fixture_free (TlsFixture * t)
 }
 
 static void
-tls_fetch (TlsFixture * t, const gchar * path, const gchar * ca_file, GTlsCertificateFlags flags, GTlsDatabase * database)
+tls_fetch (TlsFixture * t, const gchar * path, const gchar * ca_file, GTlsCertificateFlags flags,
+    GTlsDatabase * database)
 {
   g_autofree gchar *url = server_url (t->server, path);
   LkHttpSettings http = {.tls_ca_file = (gchar *) ca_file,.tls_validation_flags = flags,.tls_database = database };

@@ -124,6 +124,12 @@ run_listener (gpointer data)
   return NULL;
 }
 
+static void
+join_thread (gpointer thread)
+{
+  g_thread_join (thread);
+}
+
 FakeRawServer *
 fake_raw_server_new_full (gconstpointer data, gsize size, guint ms_per_byte, gboolean is_endless, gboolean keep_open)
 {
@@ -137,7 +143,7 @@ fake_raw_server_new_full (gconstpointer data, gsize size, guint ms_per_byte, gbo
   server->is_endless = is_endless && size > 0;
   server->keep_open = keep_open;
   server->received = g_string_new (NULL);
-  server->visits = g_ptr_array_new_with_free_func ((GDestroyNotify) g_thread_join);
+  server->visits = g_ptr_array_new_with_free_func (join_thread);
   server->cancellable = g_cancellable_new ();
   server->listener = g_socket_listener_new ();
   g_mutex_init (&server->lock);

@@ -15,7 +15,7 @@ build_packages='gcc libc6-dev meson ninja-build pkg-config protobuf-c-compiler l
   libjson-glib-dev libssl-dev libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
   libgstreamer-plugins-bad1.0-dev'
 media_packages='gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
-  gstreamer1.0-plugins-ugly gstreamer1.0-nice gstreamer1.0-libav'
+  gstreamer1.0-plugins-ugly gstreamer1.0-x gstreamer1.0-nice gstreamer1.0-libav'
 
 started=$(date +%s)
 
@@ -92,7 +92,8 @@ check_build () {
     libcrypto; do
     pkg-config --exists "$module" || missing="$missing $module"
   done
-  for element in webrtcbin nicesrc dtlsdec srtpdec rtph264pay rtpvp8pay opusenc vp8enc x264enc avdec_h264; do
+  for element in webrtcbin nicesrc dtlsdec srtpdec rtph264pay rtpvp8pay opusenc vp8enc x264enc avdec_h264 \
+    timeoverlay; do
     gst-inspect-1.0 --exists "$element" || missing="$missing $element"
   done
   [ -z "$missing" ] || die "missing pkg-config modules or GStreamer elements:$missing. Install them, then run this again."
