@@ -18,7 +18,8 @@
   "! timeoverlay valignment=bottom halignment=left ! clockoverlay valignment=bottom halignment=right " \
   "! x264enc name=encoder tune=zerolatency speed-preset=veryfast bitrate=1500 key-int-max=300 ! sink.video_0 " \
   "audiotestsrc name=tone is-live=true freq=440 volume=1 samplesperbuffer=480 " \
-  "! audio/x-raw,format=F32LE,rate=48000,channels=1 ! opusenc ! sink.audio_0 livekitsink name=sink identity=demo-camera"
+  "! audio/x-raw,format=F32LE,rate=48000,channels=1 ! audioconvert ! opusenc ! sink.audio_0 " \
+  "livekitsink name=sink identity=demo-camera"
 
 #define RECEIVER \
   "livekitsrc name=src identity=demo-viewer tracks=demo-camera matroskamux name=mux offset-to-zero=true " \

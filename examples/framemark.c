@@ -10,10 +10,11 @@
 #define LUMA_WHITE 235
 #define LUMA_MIDDLE ((LUMA_BLACK + LUMA_WHITE) / 2)
 
+/* No number gives all blocks of one colour, which is what a damaged picture often shows. */
 static guint32
 seal (guint number)
 {
-  guint32 sum = (number * 2654435761u) >> 24;
+  guint32 sum = ((number + 1) * 2654435761u) >> 24;
 
   return sum << 24 | (number & FRAME_MARK_MAX);
 }

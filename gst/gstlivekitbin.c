@@ -21,6 +21,7 @@
 #include "gstlivekitenumtypes.h"
 #include "gstlivekiterror.h"
 #include "lkerror.h"
+#include "lksignalclient.h"
 #include "lktoken.h"
 
 #define GST_CAT_DEFAULT gst_livekit_debug
@@ -309,6 +310,17 @@ make_session (GstLiveKitBin * self, GstLiveKitSessionSettings * settings)
   return gst_livekit_session_new (GST_BIN (self), &delegate, self);
 }
 
+/* What cannot work is told by the state change itself, not by the network's timing. */
+static void
+check_settings (const GstLiveKitSessionSettings * settings, GError ** error)
+{
+  gint64 now_s = g_get_real_time () / G_USEC_PER_SEC;
+
+  if (*error || (settings->room.server_url && !lk_signal_client_check_url (settings->room.server_url, error)))
+    return;
+  lk_token_source_check (settings->room.token_source, settings->room.room, now_s, error);
+}
+
 static gboolean
 start_session (GstLiveKitBin * self)
 {
@@ -326,6 +338,7 @@ start_session (GstLiveKitBin * self)
   settings.room.token_source = lk_token_source_choose (set_or_null (priv->token), set_or_null (priv->token_url),
       priv->token_headers, set_or_null (priv->api_key), set_or_null (priv->api_secret), server_url, &priv->http,
       g_getenv, &error);
+  check_settings (&settings, &error);
   if (error == NULL)
     gst_livekit_session_start (session, &settings);
   priv->error_is_posted = FALSE;
@@ -373,6 +386,16 @@ stop_session (GstLiveKitBin * self)
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CONNECTION_STATE]);
 }
 
+/* No DTLS without sinks that play. */
+static void
+tell_paused (GstLiveKitBin * self, gboolean is_paused)
+{
+  g_autoptr (GstLiveKitSession) session = gst_livekit_bin_ref_session (self);
+
+  if (session)
+    gst_livekit_session_set_paused (session, is_paused);
+}
+
 static GstStateChangeReturn
 gst_livekit_bin_change_state (GstElement * element, GstStateChange transition)
 {
@@ -387,6 +410,9 @@ gst_livekit_bin_change_state (GstElement * element, GstStateChange transition)
       if (!start_session (self))
         return GST_STATE_CHANGE_FAILURE;
       break;
+    case GST_STATE_CHANGE_PLAYING_TO_PAUSED:
+      tell_paused (self, TRUE);
+      break;
     case GST_STATE_CHANGE_PAUSED_TO_READY:
       stop_session (self);
       break;
@@ -394,11 +420,16 @@ gst_livekit_bin_change_state (GstElement * element, GstStateChange transition)
       break;
   }
   result = GST_ELEMENT_CLASS (gst_livekit_bin_parent_class)->change_state (element, transition);
+  if (transition == GST_STATE_CHANGE_READY_TO_NULL
+      || (transition == GST_STATE_CHANGE_NULL_TO_READY && result == GST_STATE_CHANGE_FAILURE))
+    gst_livekit_peer_cool_down ();
   if (result == GST_STATE_CHANGE_FAILURE) {
     if (transition == GST_STATE_CHANGE_READY_TO_PAUSED)
       stop_session (self);
     return result;
   }
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING)
+    tell_paused (self, FALSE);
   /* What is inside comes and goes with the network; the element does not wait for it. */
   return GST_STATE_CHANGE_SUCCESS;
 }

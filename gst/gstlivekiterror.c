@@ -21,7 +21,7 @@ static const Row rows[] = {
   {LK_ERROR_RESOLVE, GST_RESOURCE_ERROR_NOT_FOUND, "The LiveKit server was not found.", "Check server-url."},
   {LK_ERROR_CONNECT, GST_RESOURCE_ERROR_OPEN_READ_WRITE, "Could not connect to the LiveKit server.",
       "Check server-url, and that the server runs."},
-  {LK_ERROR_TLS, GST_RESOURCE_ERROR_OPEN_READ_WRITE, "The LiveKit server's certificate is not accepted.",
+  {LK_ERROR_TLS, GST_RESOURCE_ERROR_OPEN_READ_WRITE, "There is no secure connection to the LiveKit server.",
       "tls-ca-file adds an authority."},
   {LK_ERROR_NOT_LIVEKIT, GST_RESOURCE_ERROR_NOT_FOUND, "This is not a LiveKit server.", "Check server-url."},
   {LK_ERROR_TOKEN_SOURCE, GST_RESOURCE_ERROR_NOT_AUTHORIZED, "The token URL gave no token.", "Check token-url."},

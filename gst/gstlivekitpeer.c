@@ -594,6 +594,10 @@ gst_livekit_peer_fetch_stats_in_loop (GstLiveKitPeer * peer, GstLiveKitPeerStats
   gst_promise_unref (promise);
 }
 
+static GMutex warm_up_lock;
+static GThread *warm_up;
+static gint warm_up_users;
+
 static gpointer
 warm_up_thread (gpointer unused)
 {
@@ -603,7 +607,7 @@ warm_up_thread (gpointer unused)
     "rtph264depay", "h264parse", "rtpvp8pay", "rtpvp8depay", "rtpopuspay", "rtpopusdepay", "opusparse"
   };
 
-  for (guint i = 0; i < G_N_ELEMENTS (factories); i++) {
+  for (guint i = 0; i < G_N_ELEMENTS (factories) && g_atomic_int_get (&warm_up_users) > 0; i++) {
     GstElement *element = gst_element_factory_make (factories[i], NULL);
 
     if (element)
@@ -615,10 +619,25 @@ warm_up_thread (gpointer unused)
 void
 gst_livekit_peer_warm_up (void)
 {
-  static gsize once = 0;
+  static gboolean is_done = FALSE;
 
-  if (!g_once_init_enter (&once))
-    return;
-  g_thread_unref (g_thread_new ("livekit-warm-up", warm_up_thread, NULL));
-  g_once_init_leave (&once, 1);
+  g_mutex_lock (&warm_up_lock);
+  g_atomic_int_inc (&warm_up_users);
+  if (!is_done)
+    warm_up = g_thread_new ("livekit-warm-up", warm_up_thread, NULL);
+  is_done = TRUE;
+  g_mutex_unlock (&warm_up_lock);
+}
+
+void
+gst_livekit_peer_cool_down (void)
+{
+  GThread *thread = NULL;
+
+  g_mutex_lock (&warm_up_lock);
+  if (g_atomic_int_dec_and_test (&warm_up_users))
+    thread = g_steal_pointer (&warm_up);
+  g_mutex_unlock (&warm_up_lock);
+  if (thread)
+    g_thread_join (thread);
 }

@@ -94,5 +94,7 @@ void gst_livekit_peer_fetch_stats_in_loop (GstLiveKitPeer * peer, GstLiveKitPeer
 
 /* Makes what takes long the first time in a process (the DTLS key, the plugins), in a thread, once. */
 void gst_livekit_peer_warm_up (void);
+/* For each warm_up: an application may deinitialise GStreamer when the last element is in NULL. Waits for the key, at most. */
+void gst_livekit_peer_cool_down (void);
 
 G_END_DECLS

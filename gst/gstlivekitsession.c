@@ -397,7 +397,7 @@ on_room_state_changed (LkRoom * room, LkRoomState state, const GError * error, g
         return;
       session->is_joined = FALSE;
       close_peers (session);
-      if (session->state != GST_LIVEKIT_CONNECTION_STATE_CONNECTING || attempt > 0)
+      if (session->state != GST_LIVEKIT_CONNECTION_STATE_CONNECTING || attempt > 1)
         gst_livekit_session_set_state_in_loop (session, GST_LIVEKIT_CONNECTION_STATE_CONNECTING, error, attempt,
             next_try_ms);
       return;
@@ -842,6 +842,7 @@ start_in_loop (gpointer data)
 
   session->started_us = g_get_monotonic_time ();
   session->room = lk_room_new (session->loop, &room_delegate, session);
+  lk_room_set_paused_in_loop (session->room, TRUE);
   gst_livekit_session_set_state_in_loop (session, GST_LIVEKIT_CONNECTION_STATE_CONNECTING, NULL, 0, 0);
   tick_in_loop (session);
   lk_room_join_in_loop (session->room, &session->settings.room);
@@ -1013,6 +1014,24 @@ gst_livekit_session_child_failed (GstLiveKitSession * session, const gchar * why
   call->session = session;
   call->text = g_strdup (why);
   lk_loop_post (session->loop, child_failed_in_loop, call, call_free);
+}
+
+static void
+paused_in_loop (gpointer data)
+{
+  Call *call = data;
+
+  lk_room_set_paused_in_loop (call->session->room, call->number);
+}
+
+void
+gst_livekit_session_set_paused (GstLiveKitSession * session, gboolean is_paused)
+{
+  Call *call = g_new0 (Call, 1);
+
+  call->session = session;
+  call->number = is_paused;
+  lk_loop_post (session->loop, paused_in_loop, call, call_free);
 }
 
 static void

@@ -71,6 +71,7 @@ void gst_livekit_session_update_choice (GstLiveKitSession * session);   /* is_wa
 void gst_livekit_session_push_eos (GstLiveKitSession * session);        /* on all pads of remote tracks */
 void gst_livekit_session_recalculate_latency (GstLiveKitSession * session);
 void gst_livekit_session_child_failed (GstLiveKitSession * session, const gchar * why);
+void gst_livekit_session_set_paused (GstLiveKitSession * session, gboolean is_paused);   /* TRUE at the start */
 void gst_livekit_session_set_reconnect_timeout (GstLiveKitSession * session, guint timeout_ms);
 void gst_livekit_session_update_participant (GstLiveKitSession * session, const gchar * name, const gchar * metadata,
     GHashTable * attributes);

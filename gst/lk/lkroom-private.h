@@ -89,6 +89,7 @@ struct _LkRoom
   gboolean is_single_peer, server_is_loopback, can_resume;
   gchar *participant_sid, *participant_identity;
   guint ping_interval_s, ping_timeout_s;
+  gboolean is_paused;
   gboolean transport_is_up, transport_was_up;    /* was: in this session */
   Livekit__ReconnectReason reconnect_reason;
   gchar *room_sid;

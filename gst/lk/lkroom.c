@@ -81,6 +81,8 @@ on_join_timeout (gpointer data)
   LkRoom *self = data;
 
   self->join_timer = 0;
+  if (self->state == LK_ROOM_JOINED && self->is_paused)
+    return;
   if (self->state == LK_ROOM_JOINED)
     lk_room_close_with_error (self, g_error_new (LK_ERROR, LK_ERROR_MEDIA,
             "The media connection did not come up within %u ms", self->join_timeout_ms));
@@ -109,6 +111,8 @@ on_transport_timeout (gpointer data)
   g_autoptr (GError) error = NULL;
 
   self->transport_timer = 0;
+  if (self->is_paused)
+    return;
   error = g_error_new (LK_ERROR, LK_ERROR_MEDIA, "The media connection did not come up within %d s",
       TRANSPORT_TIMEOUT_MS / 1000);
   lk_room_begin_rejoin (self, error);
@@ -584,6 +588,19 @@ lk_room_set_reconnect_timeout_in_loop (LkRoom * self, guint timeout_ms)
   lk_room_disarm (self, &self->reconnect_timer);
   if (lk_room_is_reconnecting (self))
     arm_reconnect_timer (self);
+}
+
+void
+lk_room_set_paused_in_loop (LkRoom * self, gboolean is_paused)
+{
+  lk_loop_assert_current (self->loop);
+
+  self->is_paused = is_paused;
+  if (is_paused || self->state != LK_ROOM_JOINED || self->transport_is_up)
+    return;
+  if (!self->was_up && self->join_timeout_ms > 0)
+    lk_room_arm (self, &self->join_timer, self->join_timeout_ms, on_join_timeout);
+  arm_transport_timer (self);
 }
 
 void

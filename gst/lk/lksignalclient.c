@@ -234,6 +234,14 @@ parse_server_url (const gchar * text, GError ** error)
       g_uri_get_path (uri), NULL, NULL);
 }
 
+gboolean
+lk_signal_client_check_url (const gchar * server_url, GError ** error)
+{
+  g_autoptr (GUri) uri = parse_server_url (server_url, error);
+
+  return uri != NULL;
+}
+
 static gchar *
 describe_where (GUri * uri)
 {

@@ -1291,3 +1291,20 @@ lk_token_source_fetch_finish (LkTokenSource * self, GAsyncResult * result, GErro
     g_propagate_error (error, g_steal_pointer (&cause));
   return answer;
 }
+
+gboolean
+lk_token_source_check (LkTokenSource * self, const gchar * room, gint64 now_s, GError ** error)
+{
+  g_autoptr (LkTokenAnswer) answer = NULL;
+  g_autoptr (LkTokenClaims) claims = NULL;
+
+  if (self->kind == SOURCE_KEY && is_empty (room)) {
+    g_set_error_literal (error, LK_ERROR, LK_ERROR_SETTINGS, "There is no room to make a token for: set room.");
+    return FALSE;
+  }
+  if (self->kind != SOURCE_LITERAL)
+    return TRUE;
+  answer = answer_literal (self, error);
+  claims = answer ? lk_token_read (answer->token, error) : NULL;
+  return claims && lk_token_check (claims, room, now_s, error);
+}

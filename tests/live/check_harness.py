@@ -12,7 +12,8 @@ def measure_both(receiver, seconds):
     """Two measurements of a browser `seconds` apart, by kind, with the first having frames already."""
     def ready():
         tracks = {track['kind']: track for track in receiver.call('measure')['tracks']}
-        return tracks if 'audio' in tracks and tracks.get('video', {}).get('frames') else None
+        both = tracks.get('audio', {}).get('samples') and tracks.get('video', {}).get('frames')
+        return tracks if both else None
     first = wait_until(ready, 'the browser decodes video and has audio')
     until = first['video']['at'] + seconds * 1000
 

@@ -741,31 +741,31 @@ say_refresh_token (Fixture * f, const gchar * token)
 static void
 say_published (Fixture * f, const gchar * cid, const gchar * sid)
 {
-  Livekit__TrackPublishedResponse published = LIVEKIT__TRACK_PUBLISHED_RESPONSE__INIT;
+  Livekit__TrackPublishedResponse track_published = LIVEKIT__TRACK_PUBLISHED_RESPONSE__INIT;
   Livekit__TrackInfo track = LIVEKIT__TRACK_INFO__INIT;
-  RESPONSE (response, TRACK_PUBLISHED, published);
+  RESPONSE (response, TRACK_PUBLISHED, track_published);
 
   track.sid = (gchar *) sid;
   track.name = (gchar *) "name";
   track.mime_type = (gchar *) "video/H264";
   track.type = LIVEKIT__TRACK_TYPE__VIDEO;
   track.width = 640;
-  published.cid = (gchar *) cid;
-  published.track = &track;
+  track_published.cid = (gchar *) cid;
+  track_published.track = &track;
   say (f, &response);
 }
 
 static void
 say_refused_track (Fixture * f, const gchar * cid, Livekit__RequestResponse__Reason reason)
 {
-  Livekit__RequestResponse refused = LIVEKIT__REQUEST_RESPONSE__INIT;
+  Livekit__RequestResponse request_response = LIVEKIT__REQUEST_RESPONSE__INIT;
   Livekit__AddTrackRequest add = LIVEKIT__ADD_TRACK_REQUEST__INIT;
-  RESPONSE (response, REQUEST_RESPONSE, refused);
+  RESPONSE (response, REQUEST_RESPONSE, request_response);
 
   add.cid = (gchar *) cid;
-  refused.reason = reason;
-  refused.request_case = LIVEKIT__REQUEST_RESPONSE__REQUEST_ADD_TRACK;
-  refused.add_track = &add;
+  request_response.reason = reason;
+  request_response.request_case = LIVEKIT__REQUEST_RESPONSE__REQUEST_ADD_TRACK;
+  request_response.add_track = &add;
   say (f, &response);
 }
 
@@ -1950,22 +1950,22 @@ refused_literal_token_is_final (Fixture * f)
 }
 
 static void
-room_moved (Fixture * f)
+moved_to_another_room (Fixture * f)
 {
-  Livekit__RoomMovedResponse moved = LIVEKIT__ROOM_MOVED_RESPONSE__INIT;
+  Livekit__RoomMovedResponse room_moved = LIVEKIT__ROOM_MOVED_RESPONSE__INIT;
   Livekit__Room room = LIVEKIT__ROOM__INIT;
   Livekit__ParticipantInfo me = LIVEKIT__PARTICIPANT_INFO__INIT;
   g_autofree gchar *token = mint_token ("other", NOW_S, 600);
-  RESPONSE (response, ROOM_MOVED, moved);
+  RESPONSE (response, ROOM_MOVED, room_moved);
 
   reach_steady (f);
   room.sid = (gchar *) "RM_2";
   room.metadata = (gchar *) "meta";
   me.sid = (gchar *) "PA_me2";
   me.identity = (gchar *) "me";
-  moved.room = &room;
-  moved.participant = &me;
-  moved.token = token;
+  room_moved.room = &room;
+  room_moved.participant = &me;
+  room_moved.token = token;
   say (f, &response);
   expect (f, "-TR_bob");
   expect (f, "-bob");
@@ -1980,7 +1980,7 @@ room_moved (Fixture * f)
 }
 
 static const Body session_token_bodies[] = { refreshed_token_is_used, expired_token_is_renewed,
-  refused_token_is_renewed_once, refused_literal_token_is_final, room_moved
+  refused_token_is_renewed_once, refused_literal_token_is_final, moved_to_another_room
 };
 
 GST_START_TEST (test_tokens_in_a_session)
@@ -2165,15 +2165,15 @@ publishing_over_a_resume (Fixture * f)
 static void
 unpublished_by_the_server (Fixture * f)
 {
-  Livekit__TrackUnpublishedResponse unpublished = LIVEKIT__TRACK_UNPUBLISHED_RESPONSE__INIT;
-  RESPONSE (response, TRACK_UNPUBLISHED, unpublished);
+  Livekit__TrackUnpublishedResponse track_unpublished = LIVEKIT__TRACK_UNPUBLISHED_RESPONSE__INIT;
+  RESPONSE (response, TRACK_UNPUBLISHED, track_unpublished);
 
   reach_joined (f);
   lk_room_transport_up_in_loop (f->room);
   publish (f, "a");
   say_published (f, "a", "TR_a");
   expect (f, "published a TR_a me");
-  unpublished.track_sid = (gchar *) "TR_a";
+  track_unpublished.track_sid = (gchar *) "TR_a";
   say (f, &response);
   expect (f, "unpublished TR_a");
   advance (f, 1000);
@@ -2185,7 +2185,6 @@ unpublished_by_the_server (Fixture * f)
   leave_politely (f);
 }
 
-/* Who asks from inside a callback of the queue. */
 static const Body publish_bodies[] = { add_track_fields, thirty_tracks_wait_their_turn, refused_tracks,
   too_many_pending_tracks, publishing_over_a_resume, unpublished_by_the_server
 };
@@ -2200,28 +2199,1110 @@ GST_END_TEST;
 /* ------------------------------------------------------------------------------------------------------------------ */
 /* Messages and commands of a session */
 
+/* The kinds that a server says in a session, and what the room makes of them. */
+
 static void
-messages_are_passed_on (Fixture * f)
+say_trickle_of (Fixture * f, const gchar * json, Livekit__SignalTarget target)
 {
   Livekit__TrickleRequest trickle = LIVEKIT__TRICKLE_REQUEST__INIT;
-  Livekit__MuteTrackRequest mute = LIVEKIT__MUTE_TRACK_REQUEST__INIT;
-  Livekit__SpeakerInfo speaker = LIVEKIT__SPEAKER_INFO__INIT, *speakers[] = { &speaker };
-  Livekit__SpeakersChanged changed = LIVEKIT__SPEAKERS_CHANGED__INIT;
-  Livekit__ConnectionQualityInfo quality = LIVEKIT__CONNECTION_QUALITY_INFO__INIT, *qualities[] = { &quality };
-  Livekit__ConnectionQualityUpdate quality_update = LIVEKIT__CONNECTION_QUALITY_UPDATE__INIT;
-  Livekit__StreamStateInfo stream = LIVEKIT__STREAM_STATE_INFO__INIT, *streams[] = { &stream };
-  Livekit__StreamStateUpdate stream_update = LIVEKIT__STREAM_STATE_UPDATE__INIT;
-  Livekit__SubscriptionPermissionUpdate permission = LIVEKIT__SUBSCRIPTION_PERMISSION_UPDATE__INIT;
-  Livekit__SubscriptionResponse subscription = LIVEKIT__SUBSCRIPTION_RESPONSE__INIT;
-  Livekit__TrackSubscribed subscribed = LIVEKIT__TRACK_SUBSCRIBED__INIT;
-  Livekit__MediaSectionsRequirement sections = LIVEKIT__MEDIA_SECTIONS_REQUIREMENT__INIT;
-  RESPONSE (trickle_response, TRICKLE, trickle);
-  RESPONSE (mute_response, MUTE, mute);
-  RESPONSE (speakers_response, SPEAKERS_CHANGED, speakers_changed);
-  RESPONSE (quality_response, CONNECTION_QUALITY, connection_quality);
-  RESPONSE (stream_response, STREAM_STATE_UPDATE, stream_state_update);
-  RESPONSE (permission_response, SUBSCRIPTION_PERMISSION_UPDATE, subscription_permission_update);
-  RESPONSE (subscription_response, SUBSCRIPTION_RESPONSE, subscription_response);
-  RESPONSE (subscribed_response, TRACK_SUBSCRIBED, track_subscribed);
-  RESPONSE (sections_response, MEDIA_SECTIONS_REQUIREMENT, media_sections_requirement);
+  RESPONSE (response, TRICKLE, trickle);
+
+  trickle.candidateinit = (gchar *) json;
+  trickle.target = target;
+  say (f, &response);
 }
+
+static void
+say_trickle (Fixture * f)
+{
+  say_trickle_of (f, "{\"candidate\":\"candidate:1\",\"sdpMid\":\"0\",\"sdpMLineIndex\":0}",
+      LIVEKIT__SIGNAL_TARGET__SUBSCRIBER);
+}
+
+static void
+say_bad_trickle (Fixture * f)
+{
+  say_trickle_of (f, "{", LIVEKIT__SIGNAL_TARGET__SUBSCRIBER);
+}
+
+static void
+say_mute (Fixture * f)
+{
+  Livekit__MuteTrackRequest mute = LIVEKIT__MUTE_TRACK_REQUEST__INIT;
+  RESPONSE (response, MUTE, mute);
+
+  mute.sid = (gchar *) "TR_1";
+  mute.muted = TRUE;
+  say (f, &response);
+}
+
+static void
+say_speakers (Fixture * f)
+{
+  Livekit__SpeakerInfo speaker = LIVEKIT__SPEAKER_INFO__INIT, *speakers[] = { &speaker };
+  Livekit__SpeakersChanged speakers_changed = LIVEKIT__SPEAKERS_CHANGED__INIT;
+  RESPONSE (response, SPEAKERS_CHANGED, speakers_changed);
+
+  speaker.sid = (gchar *) "PA_bob";
+  speakers_changed.speakers = speakers;
+  speakers_changed.n_speakers = 1;
+  say (f, &response);
+}
+
+static void
+say_connection_quality (Fixture * f)
+{
+  Livekit__ConnectionQualityInfo good = LIVEKIT__CONNECTION_QUALITY_INFO__INIT, odd = good, *infos[] = { &odd, &good };
+  Livekit__ConnectionQualityUpdate connection_quality = LIVEKIT__CONNECTION_QUALITY_UPDATE__INIT;
+  RESPONSE (response, CONNECTION_QUALITY, connection_quality);
+
+  odd.quality = (Livekit__ConnectionQuality) 77;
+  good.participant_sid = (gchar *) "PA_bob";
+  good.quality = LIVEKIT__CONNECTION_QUALITY__GOOD;
+  connection_quality.updates = infos;
+  connection_quality.n_updates = 2;
+  say (f, &response);
+}
+
+static void
+say_stream_state (Fixture * f)
+{
+  Livekit__StreamStateInfo info = LIVEKIT__STREAM_STATE_INFO__INIT, *infos[] = { &info };
+  Livekit__StreamStateUpdate stream_state_update = LIVEKIT__STREAM_STATE_UPDATE__INIT;
+  RESPONSE (response, STREAM_STATE_UPDATE, stream_state_update);
+
+  info.track_sid = (gchar *) "TR_bob";
+  info.state = LIVEKIT__STREAM_STATE__PAUSED;
+  stream_state_update.stream_states = infos;
+  stream_state_update.n_stream_states = 1;
+  say (f, &response);
+}
+
+static void
+say_permission (Fixture * f)
+{
+  Livekit__SubscriptionPermissionUpdate subscription_permission_update = LIVEKIT__SUBSCRIPTION_PERMISSION_UPDATE__INIT;
+  RESPONSE (response, SUBSCRIPTION_PERMISSION_UPDATE, subscription_permission_update);
+
+  subscription_permission_update.track_sid = (gchar *) "TR_bob";
+  say (f, &response);
+}
+
+static void
+say_subscription_error (Fixture * f)
+{
+  Livekit__SubscriptionResponse subscription_response = LIVEKIT__SUBSCRIPTION_RESPONSE__INIT;
+  RESPONSE (response, SUBSCRIPTION_RESPONSE, subscription_response);
+
+  subscription_response.track_sid = (gchar *) "TR_bob";
+  subscription_response.err = LIVEKIT__SUBSCRIPTION_ERROR__SE_CODEC_UNSUPPORTED;
+  say (f, &response);
+}
+
+static void
+say_track_subscribed (Fixture * f)
+{
+  Livekit__TrackSubscribed track_subscribed = LIVEKIT__TRACK_SUBSCRIBED__INIT;
+  RESPONSE (response, TRACK_SUBSCRIBED, track_subscribed);
+
+  track_subscribed.track_sid = (gchar *) "TR_1";
+  say (f, &response);
+}
+
+static void
+say_sections (Fixture * f)
+{
+  Livekit__MediaSectionsRequirement media_sections_requirement = LIVEKIT__MEDIA_SECTIONS_REQUIREMENT__INIT;
+  RESPONSE (response, MEDIA_SECTIONS_REQUIREMENT, media_sections_requirement);
+
+  media_sections_requirement.num_audios = 3;
+  media_sections_requirement.num_videos = 4000000000u;
+  say (f, &response);
+}
+
+/* By codec, and with more codecs and qualities than there are. */
+static void
+say_quality (Fixture * f)
+{
+  Livekit__SubscribedQuality high = LIVEKIT__SUBSCRIBED_QUALITY__INIT, off = high, *qualities[] = { &off, &high };
+  Livekit__SubscribedCodec codec = LIVEKIT__SUBSCRIBED_CODEC__INIT, *codecs[40];
+  Livekit__SubscribedQualityUpdate subscribed_quality_update = LIVEKIT__SUBSCRIBED_QUALITY_UPDATE__INIT;
+  RESPONSE (response, SUBSCRIBED_QUALITY_UPDATE, subscribed_quality_update);
+
+  off.quality = LIVEKIT__VIDEO_QUALITY__OFF;
+  off.enabled = TRUE;
+  high.quality = LIVEKIT__VIDEO_QUALITY__HIGH;
+  high.enabled = TRUE;
+  codec.codec = (gchar *) "h264";
+  codec.qualities = qualities;
+  codec.n_qualities = 2;
+  for (guint i = 0; i < G_N_ELEMENTS (codecs); i++)
+    codecs[i] = &codec;
+  subscribed_quality_update.track_sid = (gchar *) "TR_1";
+  subscribed_quality_update.subscribed_codecs = codecs;
+  subscribed_quality_update.n_subscribed_codecs = G_N_ELEMENTS (codecs);
+  say (f, &response);
+}
+
+static void
+say_old_quality (Fixture * f)
+{
+  Livekit__SubscribedQuality low = LIVEKIT__SUBSCRIBED_QUALITY__INIT, *qualities[] = { &low };
+  Livekit__SubscribedQualityUpdate subscribed_quality_update = LIVEKIT__SUBSCRIBED_QUALITY_UPDATE__INIT;
+  RESPONSE (response, SUBSCRIBED_QUALITY_UPDATE, subscribed_quality_update);
+
+  low.enabled = TRUE;
+  subscribed_quality_update.track_sid = (gchar *) "TR_1";
+  subscribed_quality_update.subscribed_qualities = qualities;
+  subscribed_quality_update.n_subscribed_qualities = 1;
+  say (f, &response);
+}
+
+static void
+say_update (Fixture * f)
+{
+  Livekit__ParticipantInfo info = LIVEKIT__PARTICIPANT_INFO__INIT, *infos[] = { &info };
+  Livekit__ParticipantUpdate update = LIVEKIT__PARTICIPANT_UPDATE__INIT;
+  RESPONSE (response, UPDATE, update);
+
+  info.sid = (gchar *) "PA_bob";
+  info.identity = (gchar *) "bob";
+  info.state = LIVEKIT__PARTICIPANT_INFO__STATE__DISCONNECTED;
+  info.version = 9;
+  update.participants = infos;
+  update.n_participants = 1;
+  say (f, &response);
+}
+
+static void
+say_room_update (Fixture * f)
+{
+  Livekit__Room room = LIVEKIT__ROOM__INIT;
+  Livekit__RoomUpdate room_update = LIVEKIT__ROOM_UPDATE__INIT;
+  RESPONSE (response, ROOM_UPDATE, room_update);
+
+  room.metadata = (gchar *) "meta";
+  room.num_participants = 5;
+  room_update.room = &room;
+  say (f, &response);
+}
+
+static void
+say_empty_room_update (Fixture * f)
+{
+  Livekit__RoomUpdate room_update = LIVEKIT__ROOM_UPDATE__INIT;
+  RESPONSE (response, ROOM_UPDATE, room_update);
+
+  say (f, &response);
+}
+
+static void
+say_published_without_track (Fixture * f)
+{
+  Livekit__TrackPublishedResponse track_published = LIVEKIT__TRACK_PUBLISHED_RESPONSE__INIT;
+  RESPONSE (response, TRACK_PUBLISHED, track_published);
+
+  say (f, &response);
+}
+
+static void
+say_empty_move (Fixture * f)
+{
+  Livekit__RoomMovedResponse room_moved = LIVEKIT__ROOM_MOVED_RESPONSE__INIT;
+  RESPONSE (response, ROOM_MOVED, room_moved);
+
+  say (f, &response);
+}
+
+static void
+say_refused_mute (Fixture * f)
+{
+  Livekit__RequestResponse request_response = LIVEKIT__REQUEST_RESPONSE__INIT;
+  Livekit__MuteTrackRequest mute = LIVEKIT__MUTE_TRACK_REQUEST__INIT;
+  RESPONSE (response, REQUEST_RESPONSE, request_response);
+
+  request_response.request_case = LIVEKIT__REQUEST_RESPONSE__REQUEST_MUTE;
+  request_response.mute = &mute;
+  request_response.reason = LIVEKIT__REQUEST_RESPONSE__REASON__NOT_FOUND;
+  say (f, &response);
+}
+
+static void
+say_unknown (Fixture * f)
+{
+  Livekit__SignalResponse response = LIVEKIT__SIGNAL_RESPONSE__INIT;
+
+  say (f, &response);
+}
+
+static void
+say_any_answer (Fixture * f)
+{
+  say_answer (f, "sdp", 0);
+}
+
+static void
+say_any_offer (Fixture * f)
+{
+  say_offer (f, "sdp", 9);
+}
+
+static void
+say_any_token (Fixture * f)
+{
+  g_autofree gchar *token = mint_token ("lab", f->now_s, 3600);
+
+  say_refresh_token (f, token);
+}
+
+static const struct
+{
+  Body say;
+  const gchar *line, *second;   /* NULL = nothing */
+} messages[] = {
+  {say_any_answer, "answer sdp 0 mids=0", NULL},
+  {say_any_offer, "offer sdp 9 mids=1", NULL},
+  {say_trickle, "candidate 1 candidate:1", NULL},
+  {say_bad_trickle, NULL, NULL},
+  {say_mute, "mute TR_1 1", NULL},
+  {say_speakers, "speakers n=1 PA_bob", NULL},
+  {say_connection_quality, "connection PA_bob good", NULL},
+  {say_stream_state, "paused TR_bob 1", NULL},
+  {say_permission, "allowed TR_bob 0", NULL},
+  {say_subscription_error, "subscription-failed TR_bob: no common codec", NULL},
+  {say_track_subscribed, "subscribed TR_1", NULL},
+  {say_sections, "sections 3 200", NULL},
+  {say_quality, "quality TR_1 n=16 h264 001", NULL},
+  {say_old_quality, "quality TR_1 n=1  100", NULL},
+  {say_update, "-TR_bob", "-bob"},
+  {say_room_update, "room RM_1 meta n=5", NULL},
+  {say_empty_room_update, NULL, NULL},
+  {say_published_without_track, NULL, NULL},
+  {say_empty_move, "-TR_bob", "-bob"},
+  {say_refused_mute, NULL, NULL},
+  {say_unknown, NULL, NULL},
+  {say_join, NULL, NULL},       /* in a session */
+  {say_reconnect, NULL, NULL},
+  {say_any_token, "token", NULL},
+};
+
+static void
+message_is_passed_on (Fixture * f)
+{
+  reach_steady (f);
+  messages[body_index].say (f);
+  if (messages[body_index].line != NULL)
+    expect (f, messages[body_index].line);
+  if (messages[body_index].second != NULL)
+    expect (f, messages[body_index].second);
+  expect_nothing (f);
+  leave_politely (f);
+}
+
+GST_START_TEST (test_messages)
+{
+  body_index = __i__;
+  run (message_is_passed_on);
+}
+
+GST_END_TEST;
+
+static void
+commands_are_sent (Fixture * f)
+{
+  const LkTrackSettings settings = { FALSE, 7, 640, 360, 15 };
+  g_autoptr (GHashTable) attributes = g_hash_table_new (g_str_hash, g_str_equal);
+  const gchar *sids[] = { "TR_a", "TR_b" };
+
+  reach_steady (f);
+  lk_room_set_track_muted_in_loop (f->room, "TR_1", TRUE);
+  fail_unless (SENT (0, MUTE)->mute->muted);
+  lk_room_update_video_track_in_loop (f->room, "TR_1", 320, 240);
+  fail_unless_equals_int (SENT (1, UPDATE_VIDEO_TRACK)->update_video_track->height, 240);
+  lk_room_subscribe_in_loop (f->room, sids, 2, TRUE);
+  fail_unless_equals_string (SENT (2, SUBSCRIPTION)->subscription->track_sids[1], "TR_b");
+  fail_unless (SENT (2, SUBSCRIPTION)->subscription->subscribe);
+  lk_room_subscribe_in_loop (f->room, sids, 1, FALSE);
+  fail_if (SENT (3, SUBSCRIPTION)->subscription->subscribe);
+  lk_room_set_track_settings_in_loop (f->room, "TR_a", &settings);
+  fail_unless_equals_int (SENT (4, TRACK_SETTING)->track_setting->quality, LIVEKIT__VIDEO_QUALITY__HIGH);
+  fail_unless_equals_int (SENT (4, TRACK_SETTING)->track_setting->fps, 15);
+  lk_room_send_candidate_in_loop (f->room, LK_TARGET_SUBSCRIBER, "candidate:7", "1", 1);
+  fail_unless_equals_int (SENT (5, TRICKLE)->trickle->target, LIVEKIT__SIGNAL_TARGET__SUBSCRIBER);
+  fail_unless (strstr (SENT (5, TRICKLE)->trickle->candidateinit, "candidate:7") != NULL);
+  lk_room_send_answer_in_loop (f->room, "sdp", 12);
+  fail_unless_equals_int (SENT (6, ANSWER)->answer->id, 12);
+  fail_unless_equals_string (SENT (6, ANSWER)->answer->type, "answer");
+  g_hash_table_insert (attributes, (gchar *) "k", (gchar *) "v");
+  lk_room_update_participant_in_loop (f->room, "New", NULL, attributes);
+  fail_unless_equals_string (SENT (7, UPDATE_METADATA)->update_metadata->name, "New");
+  fail_unless_equals_string (SENT (7, UPDATE_METADATA)->update_metadata->metadata, "");
+  fail_unless_equals_string (SENT (7, UPDATE_METADATA)->update_metadata->attributes[0]->key, "k");
+  fail_unless_equals_int (n_sent (f), 8);
+  leave_politely (f);
+}
+
+GST_START_TEST (test_commands)
+{
+  run (commands_are_sent);
+}
+
+GST_END_TEST;
+
+/* ------------------------------------------------------------------------------------------------------------------ */
+/* Every command and every event in every state */
+
+static void
+be_idle (Fixture * f)
+{
+}
+
+static void
+reach_fetching (Fixture * f)
+{
+  start_join (f);
+  advance (f, 0);
+}
+
+static void
+reach_leaving (Fixture * f)
+{
+  reach_steady (f);
+  lk_room_leave_in_loop (f->room);
+}
+
+static void
+reach_closed (Fixture * f)
+{
+  reach_leaving (f);
+  advance (f, 500);
+}
+
+static const Body ways_to_states[] = {
+  [LK_ROOM_IDLE] = be_idle,
+  [LK_ROOM_FETCHING_TOKEN] = reach_fetching,
+  [LK_ROOM_CONNECTING] = reach_connecting,
+  [LK_ROOM_JOINED] = reach_steady,
+  [LK_ROOM_RESUMING] = reach_resuming,
+  [LK_ROOM_REJOINING] = reach_rejoining,
+  [LK_ROOM_LEAVING] = reach_leaving,
+  [LK_ROOM_CLOSED] = reach_closed,
+};
+
+#define STATE(name) (1u << LK_ROOM_ ## name)
+
+/* Where each state may lead in one step; to itself always. LEAVING may be followed by CLOSED within one event. */
+static const guint next_states[] = {
+  [LK_ROOM_IDLE] = STATE (FETCHING_TOKEN) | STATE (LEAVING),
+  [LK_ROOM_FETCHING_TOKEN] = STATE (CONNECTING) | STATE (LEAVING) | STATE (CLOSED),
+  [LK_ROOM_CONNECTING] = STATE (JOINED) | STATE (LEAVING) | STATE (CLOSED),
+  /* back to CONNECTING when the transport never was up: the first join goes on */
+  [LK_ROOM_JOINED] = STATE (CONNECTING) | STATE (RESUMING) | STATE (REJOINING) | STATE (LEAVING),
+  [LK_ROOM_RESUMING] = STATE (JOINED) | STATE (REJOINING) | STATE (LEAVING),
+  [LK_ROOM_REJOINING] = STATE (JOINED) | STATE (LEAVING),
+  [LK_ROOM_LEAVING] = STATE (CLOSED),
+  [LK_ROOM_CLOSED] = 0,
+};
+
+static void
+do_join (Fixture * f)
+{
+  lk_room_join_in_loop (f->room, &f->settings);
+}
+
+static void
+do_leave (Fixture * f)
+{
+  lk_room_leave_in_loop (f->room);
+}
+
+static void
+do_set_timeout (Fixture * f)
+{
+  lk_room_set_reconnect_timeout_in_loop (f->room, 100000);
+}
+
+static void
+do_transport_up (Fixture * f)
+{
+  lk_room_transport_up_in_loop (f->room);
+}
+
+static void
+do_transport_lost (Fixture * f)
+{
+  lk_room_transport_lost_in_loop (f->room, LK_TARGET_PUBLISHER);
+}
+
+static void
+do_transport_failed (Fixture * f)
+{
+  lk_room_transport_failed_in_loop (f->room, "why");
+}
+
+static void
+do_offer (Fixture * f)
+{
+  lk_room_send_offer_in_loop (f->room, "sdp", 1);
+}
+
+static void
+do_answer (Fixture * f)
+{
+  lk_room_send_answer_in_loop (f->room, "sdp", 1);
+}
+
+static void
+do_candidate (Fixture * f)
+{
+  lk_room_send_candidate_in_loop (f->room, LK_TARGET_PUBLISHER, "candidate:1", NULL, 0);
+}
+
+static void
+do_publish (Fixture * f)
+{
+  publish (f, "cid");
+}
+
+static void
+do_unpublish (Fixture * f)
+{
+  lk_room_unpublish_in_loop (f->room, "cid");
+}
+
+static void
+do_mute (Fixture * f)
+{
+  lk_room_set_track_muted_in_loop (f->room, "TR_1", TRUE);
+}
+
+static void
+do_update_video (Fixture * f)
+{
+  lk_room_update_video_track_in_loop (f->room, "TR_1", 1, 2);
+}
+
+static void
+do_subscribe (Fixture * f)
+{
+  subscribe (f, "TR_bob", TRUE);
+}
+
+static void
+do_unsubscribe (Fixture * f)
+{
+  subscribe (f, "TR_bob", FALSE);
+}
+
+static void
+do_track_settings (Fixture * f)
+{
+  LkTrackSettings settings = { TRUE, 0, 0, 0, 0 };
+
+  lk_room_set_track_settings_in_loop (f->room, "TR_bob", &settings);
+}
+
+static void
+do_update_participant (Fixture * f)
+{
+  lk_room_update_participant_in_loop (f->room, "name", "metadata", NULL);
+}
+
+static void
+do_opened_v0 (Fixture * f)
+{
+  say_open (f, FALSE);
+}
+
+static void
+do_closed_connect (Fixture * f)
+{
+  say_closed (f, LK_ERROR_CONNECT, 0);
+}
+
+static void
+do_closed_unauthorized (Fixture * f)
+{
+  say_closed (f, LK_ERROR_UNAUTHORIZED, 401);
+}
+
+static void
+do_closed_tls (Fixture * f)
+{
+  say_closed (f, LK_ERROR_TLS, 0);
+}
+
+static void
+do_closed_without_reason (Fixture * f)
+{
+  f->client->delegate.closed ((LkSignalClient *) f->client, NULL, f->client->data);
+}
+
+static void
+do_leave_for_good (Fixture * f)
+{
+  say_leave (f, DISCONNECT, REASON (DUPLICATE_IDENTITY));
+}
+
+static void
+do_leave_shutdown (Fixture * f)
+{
+  say_leave (f, DISCONNECT, REASON (SERVER_SHUTDOWN));
+}
+
+static void
+do_leave_resume (Fixture * f)
+{
+  say_leave (f, RESUME, REASON (CONNECTION_TIMEOUT));
+}
+
+static void
+do_leave_reconnect (Fixture * f)
+{
+  say_leave (f, RECONNECT, REASON (STATE_MISMATCH));
+}
+
+static void
+do_published (Fixture * f)
+{
+  say_published (f, "cid", "TR_1");
+}
+
+static void
+do_refused_track (Fixture * f)
+{
+  say_refused_track (f, "cid", LIVEKIT__REQUEST_RESPONSE__REASON__NOT_ALLOWED);
+}
+
+static void
+do_token_arrives (Fixture * f)
+{
+  if (f->room->fetch != NULL)
+    settle (f);
+}
+
+static void
+do_wait_a_little (Fixture * f)
+{
+  advance (f, 500);
+}
+
+static void
+do_wait_long (Fixture * f)
+{
+  advance (f, 30000);
+}
+
+static const Body commands[] = { do_join, do_leave, do_set_timeout, do_transport_up, do_transport_lost,
+  do_transport_failed, do_offer, do_answer, do_candidate, do_publish, do_unpublish, do_mute, do_update_video,
+  do_subscribe, do_unsubscribe, do_track_settings, do_update_participant, do_token_arrives, do_wait_a_little,
+  do_wait_long
+};
+
+/* Of the client: only where there is one. */
+static const Body client_events[] = { do_opened_v0, do_closed_connect, do_closed_unauthorized, do_closed_tls,
+  do_closed_without_reason, do_leave_for_good, do_leave_shutdown, do_leave_resume, do_leave_reconnect, do_published,
+  do_refused_track
+};
+
+static void
+check_step (Fixture * f, LkRoomState before)
+{
+  LkRoomState now = lk_room_get_state (f->room);
+
+  fail_unless (now == before || (next_states[before] & (1u << now)) != 0, "%s -> %s", lk_room_state_name (before),
+      lk_room_state_name (now));
+}
+
+/* However it got there, a room can be left, and that ends it. */
+static void
+end_quietly (Fixture * f)
+{
+  f->keeps_quiet = TRUE;
+  g_queue_clear_full (&f->lines, g_free);
+  if (lk_room_get_state (f->room) != LK_ROOM_CLOSED) {
+    lk_room_leave_in_loop (f->room);
+    fail_unless (lk_room_get_state (f->room) == LK_ROOM_LEAVING || lk_room_get_state (f->room) == LK_ROOM_CLOSED);
+    advance (f, 500);
+  }
+  fail_unless_equals_int (lk_room_get_state (f->room), LK_ROOM_CLOSED);
+  f->keeps_quiet = FALSE;
+}
+
+static void
+start_over (Fixture * f)
+{
+  end_quietly (f);
+  free_room (f);
+  new_room (f);
+}
+
+static void
+check_event (Fixture * f, Body event)
+{
+  LkRoomState before = lk_room_get_state (f->room);
+
+  g_queue_clear_full (&f->lines, g_free);
+  event (f);
+  /* 30 s are many steps */
+  if (event != do_wait_long)
+    check_step (f, before);
+}
+
+/* Each event after the way to each state, and a second one after that. */
+static void
+every_event_in_every_state (Fixture * f)
+{
+  Body events[G_N_ELEMENTS (commands) + G_N_ELEMENTS (client_events) + G_N_ELEMENTS (messages)];
+  guint n_events = 0, n_commands = G_N_ELEMENTS (commands);
+
+  for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
+    events[n_events++] = commands[i];
+  for (guint i = 0; i < G_N_ELEMENTS (client_events); i++)
+    events[n_events++] = client_events[i];
+  for (guint i = 0; i < G_N_ELEMENTS (messages); i++)
+    events[n_events++] = messages[i].say;
+
+  for (guint i = 0; i < n_events; i++) {
+    for (guint k = 0; k < n_events; k++) {
+      ways_to_states[body_index] (f);
+      fail_unless_equals_int (lk_room_get_state (f->room), body_index);
+      if (i < n_commands || f->client != NULL)
+        check_event (f, events[i]);
+      if (k < n_commands || f->client != NULL)
+        check_event (f, events[k]);
+      start_over (f);
+    }
+  }
+  end_quietly (f);
+}
+
+GST_START_TEST (test_every_event_in_every_state)
+{
+  body_index = __i__;
+  run (every_event_in_every_state);
+}
+
+GST_END_TEST;
+
+/* Every command has its answer: a callback, a request, or a state in which its time is still to come or is over. */
+static void
+every_command_is_answered (Fixture * f)
+{
+  static const gchar *const publish_answers[] = {
+    [LK_ROOM_IDLE] = "publish-failed cid: cancelled",
+    [LK_ROOM_LEAVING] = "publish-failed cid: cancelled",
+    [LK_ROOM_CLOSED] = NULL,
+  };
+  static const gchar *const join_answers[] = {
+    [LK_ROOM_IDLE] = "fetching-token #1 in 0",
+    [LK_ROOM_FETCHING_TOKEN] = "fetching-token: settings",
+    [LK_ROOM_CONNECTING] = "connecting: settings",
+    [LK_ROOM_JOINED] = "joined: settings",
+    [LK_ROOM_RESUMING] = "resuming: settings",
+    [LK_ROOM_REJOINING] = "rejoining: settings",
+    [LK_ROOM_LEAVING] = "leaving: settings",
+    [LK_ROOM_CLOSED] = NULL,
+  };
+
+  ways_to_states[body_index] (f);
+  g_queue_clear_full (&f->lines, g_free);
+  if ((guint) body_index < G_N_ELEMENTS (publish_answers)) {
+    publish (f, "cid");
+    if (publish_answers[body_index] != NULL)
+      expect (f, publish_answers[body_index]);
+    expect_nothing (f);
+  }
+  do_join (f);
+  if (join_answers[body_index] != NULL)
+    expect (f, join_answers[body_index]);
+  expect_nothing (f);
+  end_quietly (f);
+}
+
+GST_START_TEST (test_every_command_is_answered)
+{
+  body_index = __i__;
+  run (every_command_is_answered);
+}
+
+GST_END_TEST;
+
+/* ------------------------------------------------------------------------------------------------------------------ */
+/* Leaving from inside each callback of a long story */
+
+static void
+tell_story (Fixture * f)
+{
+  lk_room_join_in_loop (f->room, &f->settings);
+  advance (f, 0);
+  if (f->room->fetch != NULL)
+    settle (f);
+  advance (f, 0);
+  for (guint i = 0; i < 3 && f->client != NULL; i++) {
+    if (!f->client->is_closing)
+      say_open (f, TRUE);
+    if (f->client->reconnect)
+      say_reconnect (f);
+    else
+      say_join (f);
+    lk_room_transport_up_in_loop (f->room);
+    publish (f, "cid");
+    for (guint k = 0; k < G_N_ELEMENTS (messages) && f->client != NULL; k++)
+      messages[k].say (f);
+    if (f->client != NULL)
+      say_published (f, "cid", "TR_1");
+    if (f->client != NULL && i == 0)
+      say_closed (f, LK_ERROR_CONNECT, 0);
+    else if (f->client != NULL)
+      say_leave (f, RECONNECT, REASON (STATE_MISMATCH));
+    advance (f, 400);
+  }
+}
+
+static void
+leave_from_every_callback (Fixture * f)
+{
+  guint n_callbacks;
+
+  f->keeps_quiet = TRUE;
+  tell_story (f);
+  n_callbacks = f->n_callbacks;
+  fail_unless (n_callbacks > 40, "%u", n_callbacks);
+  for (guint i = 1; i <= n_callbacks; i++) {
+    start_over (f);
+    f->keeps_quiet = TRUE;
+    f->leave_at = i;
+    tell_story (f);
+    advance (f, 500);
+    fail_unless_equals_int (lk_room_get_state (f->room), LK_ROOM_CLOSED);
+    f->leave_at = 0;
+  }
+  f->keeps_quiet = FALSE;
+}
+
+GST_START_TEST (test_leave_from_every_callback)
+{
+  run (leave_from_every_callback);
+}
+
+GST_END_TEST;
+
+/* ------------------------------------------------------------------------------------------------------------------ */
+/* With the real client, against the fake server */
+
+typedef struct
+{
+  LkLoop *loop;
+  LkRoom *room;
+  FakeServer *server;
+  LkRoomSettings settings;
+  GAsyncQueue *lines;
+  gchar *token;
+  GMutex lock;
+  GString *log;
+} Rig;
+
+static void
+rig_log (LkLogLevel level, const gchar * file, const gchar * function, gint line_number, const gchar * object,
+    const gchar * line, gpointer data)
+{
+  Rig *rig = data;
+
+  g_mutex_lock (&rig->lock);
+  g_string_append_printf (rig->log, "%s: %s\n", object, line);
+  g_mutex_unlock (&rig->lock);
+}
+
+static void
+rig_state_changed (LkRoom * room, LkRoomState state, const GError * error, guint attempt, guint next_try_ms,
+    gpointer data)
+{
+  Rig *rig = data;
+
+  g_async_queue_push (rig->lines, g_strdup_printf ("%s%s%s", lk_room_state_name (state), error != NULL ? ": " : "",
+          error != NULL ? lk_error_reason ((LkError) error->code) : ""));
+}
+
+/* The transport of these tests is always up at once. */
+static void
+rig_joined (LkRoom * room, const LkJoinInfo * info, gpointer data)
+{
+  Rig *rig = data;
+
+  lk_room_transport_up_in_loop (room);
+  g_async_queue_push (rig->lines, g_strdup (info->is_single_peer ? "in by v1" : "in by v0"));
+}
+
+static void
+rig_resumed (LkRoom * room, const LkIceServer * ice_servers, guint n_ice_servers, gpointer data)
+{
+  Rig *rig = data;
+
+  g_async_queue_push (rig->lines, g_strdup ("resumed"));
+}
+
+static void
+rig_track_published (LkRoom * room, const gchar * cid, const LkPublication * publication, gpointer data)
+{
+  Rig *rig = data;
+
+  g_async_queue_push (rig->lines, g_strdup_printf ("published %s", cid));
+}
+
+static const LkRoomDelegate rig_delegate = {
+  .state_changed = rig_state_changed,
+  .joined = rig_joined,
+  .resumed = rig_resumed,
+  .track_published = rig_track_published,
+};
+
+static void
+rig_do_join (gpointer data)
+{
+  Rig *rig = data;
+
+  lk_room_join_in_loop (rig->room, &rig->settings);
+}
+
+static void
+rig_do_leave (gpointer data)
+{
+  Rig *rig = data;
+
+  lk_room_leave_in_loop (rig->room);
+}
+
+static void
+rig_do_publish (gpointer data)
+{
+  Rig *rig = data;
+  LkPublishRequest request = { NULL, };
+
+  request.cid = "cid";
+  request.mime_type = "audio/opus";
+  request.kind = LK_TRACK_AUDIO;
+  lk_room_publish_in_loop (rig->room, &request);
+}
+
+static Rig *
+rig_new (void)
+{
+  Rig *rig = g_new0 (Rig, 1);
+
+  g_mutex_init (&rig->lock);
+  rig->log = g_string_new (NULL);
+  lk_log_set_sink (rig_log, rig);
+  lk_log_set_max_level (LK_LOG_TRACE);
+  rig->server = fake_server_new ();
+  rig->lines = g_async_queue_new_full (g_free);
+  rig->token = mint_token ("lab", g_get_real_time () / G_USEC_PER_SEC, 600);
+  rig->settings.server_url = fake_server_get_url (rig->server);
+  rig->settings.token_source = lk_token_source_new_literal (rig->token);
+  rig->settings.client_version = "1.2.3";
+  rig->settings.join_timeout_ms = WAIT_MS;
+  rig->loop = lk_loop_new ("test-rig");
+  lk_loop_start (rig->loop);
+  rig->room = lk_room_new (rig->loop, &rig_delegate, rig);
+  return rig;
+}
+
+/* @line, after others maybe. */
+static void
+rig_wait (Rig * rig, const gchar * line)
+{
+  gint64 deadline = g_get_monotonic_time () + WAIT_MS * 1000;
+  gboolean is_found = FALSE;
+
+  while (!is_found) {
+    g_autofree gchar *told = g_async_queue_timeout_pop (rig->lines, (guint64) MAX (deadline - g_get_monotonic_time (), 1));
+
+    fail_unless (told != NULL, "not told: %s\n%s", line, rig->log->str);
+    is_found = g_str_equal (told, line);
+    fail_if (!is_found && g_str_has_prefix (told, "closed"), "%s before %s", told, line);
+  }
+}
+
+/* CLOSED is the end: nothing comes after it. */
+static void
+rig_free (Rig * rig)
+{
+  lk_loop_stop (rig->loop);
+  fail_unless_equals_int (g_async_queue_length (rig->lines), 0);
+  lk_room_free (rig->room);
+  lk_loop_unref (rig->loop);
+  lk_log_set_sink (NULL, NULL);
+  fail_if (strstr (rig->log->str, rig->token) != NULL, "the token is in the log");
+  fail_if (strstr (rig->log->str, strrchr (rig->token, '.')) != NULL, "the token's signature is in the log");
+  fake_server_free (rig->server);
+  lk_token_source_unref (rig->settings.token_source);
+  g_async_queue_unref (rig->lines);
+  g_string_free (rig->log, TRUE);
+  g_mutex_clear (&rig->lock);
+  g_free (rig->token);
+  g_free (rig);
+}
+
+static void
+rig_join (Rig * rig)
+{
+  lk_loop_post (rig->loop, rig_do_join, rig, NULL);
+}
+
+static void
+rig_leave (Rig * rig)
+{
+  lk_loop_post (rig->loop, rig_do_leave, rig, NULL);
+  rig_wait (rig, "closed");
+}
+
+GST_START_TEST (test_real_join_and_leave)
+{
+  Rig *rig = rig_new ();
+
+  rig_join (rig);
+  rig_wait (rig, "in by v1");
+  rig_leave (rig);
+  fail_unless (fake_server_wait_leaves (rig->server, 1, WAIT_MS));
+  fail_unless (fake_server_wait_clients (rig->server, 0, WAIT_MS));
+  rig_free (rig);
+}
+
+GST_END_TEST;
+
+GST_START_TEST (test_real_resume)
+{
+  Rig *rig = rig_new ();
+
+  if (__i__ == 1)
+    fake_server_without_v1 (rig->server);
+  rig_join (rig);
+  rig_wait (rig, __i__ == 1 ? "in by v0" : "in by v1");
+  lk_loop_post (rig->loop, rig_do_publish, rig, NULL);
+  rig_wait (rig, "published cid");
+  fake_server_drop (rig->server);
+  rig_wait (rig, "resuming: connect");
+  rig_wait (rig, "resumed");
+  fail_unless (fake_server_wait_request (rig->server, LIVEKIT__SIGNAL_REQUEST__MESSAGE_SYNC_STATE, WAIT_MS));
+  fail_unless_equals_int (fake_server_last_request (rig->server,
+          LIVEKIT__SIGNAL_REQUEST__MESSAGE_SYNC_STATE)->sync_state->n_publish_tracks, 1);
+  fail_unless_equals_int (fake_server_n_validates (rig->server), __i__ == 1 ? 1 : 0);
+  rig_leave (rig);
+  rig_free (rig);
+}
+
+GST_END_TEST;
+
+GST_START_TEST (test_real_server_restart)
+{
+  Rig *rig = rig_new ();
+
+  rig_join (rig);
+  rig_wait (rig, "in by v1");
+  fake_server_refuse_resumes (rig->server, TRUE);
+  fake_server_go_down (rig->server);
+  rig_wait (rig, "resuming: connect");
+  rig_wait (rig, "resuming: connect");
+  fake_server_come_back (rig->server);
+  rig_wait (rig, "rejoining: disconnected");
+  rig_wait (rig, "in by v1");
+  rig_leave (rig);
+  rig_free (rig);
+}
+
+GST_END_TEST;
+
+GST_START_TEST (test_real_refusal)
+{
+  Rig *rig = rig_new ();
+  gchar *line;
+
+  fake_server_refuse_join (rig->server, 401, "invalid API key");
+  rig_join (rig);
+  do {
+    line = g_async_queue_timeout_pop (rig->lines, (guint64) WAIT_MS * 1000);
+    fail_unless (line != NULL);
+    if (g_str_has_prefix (line, "closed"))
+      break;
+    g_free (line);
+  } while (TRUE);
+  fail_unless_equals_string (line, "closed: unauthorized");
+  fail_unless_equals_int (fake_server_n_joins (rig->server), 1);
+  g_free (line);
+  rig_free (rig);
+}
+
+GST_END_TEST;
+
+/* The connection ends after the n-th message, in one of four ways; the room comes back, and can be left. */
+GST_START_TEST (test_real_fault_after_each_message)
+{
+  for (guint n = 1; n <= 10; n++) {
+    Rig *rig = rig_new ();
+
+    fake_server_set_ping (rig->server, 1, 1);
+    fake_server_close_after (rig->server, n, (FakeClose) __i__);
+    rig_join (rig);
+    rig_wait (rig, "in by v1");
+    for (guint i = 0; i < n; i++)
+      fake_server_push_refresh_token (rig->server, rig->token);
+    rig_wait (rig, "joined");   /* once more */
+    fail_unless_equals_int (fake_server_n_joins (rig->server) + fake_server_n_resumes (rig->server), 2);
+    rig_leave (rig);
+    rig_free (rig);
+  }
+}
+
+GST_END_TEST;
+
+static Suite *
+room_suite (void)
+{
+  Suite *s = suite_create ("lkroom");
+  TCase *tc = tcase_create ("join");
+
+  suite_add_tcase (s, tc);
+  tcase_set_timeout (tc, 60);
+  tcase_add_test (tc, test_joins_and_leaves);
+  tcase_add_test (tc, test_tries_the_first_join_again);
+  tcase_add_loop_test (tc, test_joining, 0, G_N_ELEMENTS (join_bodies));
+  tcase_add_loop_test (tc, test_final_errors_of_joining, 0, G_N_ELEMENTS (final_errors));
+  tcase_add_loop_test (tc, test_tokens_are_checked_here, 0, G_N_ELEMENTS (tokens));
+  tcase_add_loop_test (tc, test_tokens_that_cannot_work, 0, G_N_ELEMENTS (token_bodies));
+  tcase_add_test (tc, test_participant_of_the_settings);
+
+  tc = tcase_create ("reconnect");
+  suite_add_tcase (s, tc);
+  tcase_set_timeout (tc, 60);
+  tcase_add_loop_test (tc, test_resuming, 0, G_N_ELEMENTS (resume_bodies));
+  tcase_add_loop_test (tc, test_transport_and_time, 0, G_N_ELEMENTS (time_bodies));
+  tcase_add_loop_test (tc, test_told_to_leave, 0, G_N_ELEMENTS (leaves));
+  tcase_add_loop_test (tc, test_leave_closes, 0, G_N_ELEMENTS (leave_bodies));
+  tcase_add_loop_test (tc, test_tokens_in_a_session, 0, G_N_ELEMENTS (session_token_bodies));
+
+  tc = tcase_create ("session");
+  suite_add_tcase (s, tc);
+  tcase_set_timeout (tc, 60);
+  tcase_add_loop_test (tc, test_publishing, 0, G_N_ELEMENTS (publish_bodies));
+  tcase_add_loop_test (tc, test_messages, 0, G_N_ELEMENTS (messages));
+  tcase_add_test (tc, test_commands);
+
+  tc = tcase_create ("states");
+  suite_add_tcase (s, tc);
+  tcase_set_timeout (tc, 300);
+  tcase_add_loop_test (tc, test_every_event_in_every_state, LK_ROOM_IDLE, LK_ROOM_CLOSED + 1);
+  tcase_add_loop_test (tc, test_every_command_is_answered, LK_ROOM_IDLE, LK_ROOM_CLOSED + 1);
+  tcase_add_test (tc, test_leave_from_every_callback);
+
+  tc = tcase_create ("real");
+  suite_add_tcase (s, tc);
+  tcase_set_timeout (tc, 120);
+  tcase_add_test (tc, test_real_join_and_leave);
+  tcase_add_loop_test (tc, test_real_resume, 0, 2);
+  tcase_add_test (tc, test_real_server_restart);
+  tcase_add_test (tc, test_real_refusal);
+  tcase_add_loop_test (tc, test_real_fault_after_each_message, FAKE_CLOSE_FRAME, FAKE_CLOSE_SILENCE + 1);
+  return s;
+}
+
+GST_CHECK_MAIN (room);

@@ -94,7 +94,7 @@ check_build () {
   done
   for element in webrtcbin nicesrc dtlsdec srtpdec rtph264pay rtpvp8pay opusenc vp8enc x264enc avdec_h264 \
     timeoverlay; do
-    gst-inspect-1.0 --exists "$element" || missing="$missing $element"
+    gst-inspect-1.0 --exists --atleast-version=0.0 "$element" || missing="$missing $element"
   done
   [ -z "$missing" ] || die "missing pkg-config modules or GStreamer elements:$missing. Install them, then run this again."
 }
