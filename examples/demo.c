@@ -12,6 +12,7 @@
 
 #define DEADLINE_S 30
 #define POLL_MS 20
+#define FRAMES_BEFORE_RECEIVER 60       /* the usual case is a viewer who comes later */
 
 #define PUBLISHER \
   "videotestsrc is-live=true pattern=smpte ! video/x-raw,format=I420,width=640,height=480,framerate=30/1 " \
@@ -122,7 +123,7 @@ look_for_first_frame (gpointer data)
 
   if (measure_get_first_frame (demo->measure) == 0)
     return G_SOURCE_CONTINUE;
-  g_timeout_add_seconds ((guint) opt_seconds, finish_recording, demo);
+  g_timeout_add ((guint) opt_seconds * 1000, finish_recording, demo);
   return G_SOURCE_REMOVE;
 }
 
@@ -152,14 +153,19 @@ recording_finished (Demo * demo)
     g_print ("still publishing%s%s; Ctrl-C ends it\n", opt_page ? ", watch it on " : "", opt_page ? opt_page : "");
 }
 
-static void
-start_receiver (Demo * demo)
+static gboolean
+start_receiver_when_ready (gpointer data)
 {
-  g_print ("publishing, joined after %.0f ms; starting the receiver, which records %d s\n",
-      (demo->publisher_joined - demo->publisher_started) / 1e3, opt_seconds);
+  Demo *demo = data;
+
+  if (demo->publisher_joined == 0 || demo->tracks_published < 2
+      || measure_get_n_sent (demo->measure) < FRAMES_BEFORE_RECEIVER)
+    return G_SOURCE_CONTINUE;
+  g_print ("publishing; starting the receiver, which records %d s\n", opt_seconds);
   demo->receiver_started = g_get_monotonic_time ();
   gst_element_set_state (demo->receiver, GST_STATE_PLAYING);
   g_timeout_add (POLL_MS, look_for_first_frame, demo);
+  return G_SOURCE_REMOVE;
 }
 
 static void
@@ -173,9 +179,8 @@ element_message (Demo * demo, GstMessage * message)
       && g_strcmp0 (gst_structure_get_string (structure, "state"), "connected") == 0 && *joined == 0)
     *joined = g_get_monotonic_time ();
   if (gst_structure_has_name (structure, "livekit-track") && from_publisher
-      && g_strcmp0 (gst_structure_get_string (structure, "action"), "published") == 0
-      && ++demo->tracks_published == 2)
-    start_receiver (demo);
+      && g_strcmp0 (gst_structure_get_string (structure, "action"), "published") == 0)
+    demo->tracks_published++;
 }
 
 static gboolean
@@ -303,6 +308,7 @@ run (Demo * demo)
   demo->deadline = g_timeout_add_seconds (DEADLINE_S + (guint) opt_seconds, out_of_time, demo);
   demo->publisher_started = g_get_monotonic_time ();
   gst_element_set_state (demo->publisher, GST_STATE_PLAYING);
+  g_timeout_add (POLL_MS, start_receiver_when_ready, demo);
   g_main_loop_run (demo->loop);
   stop (demo->receiver);
   stop (demo->publisher);

@@ -250,7 +250,8 @@ measure_print (Measure * measure)
       G_STRUCT_OFFSET (Frame, decoded));
   g_print ("  %-50s %6.1f ms median of %u beeps (positive: sound late)\n", "A/V offset", av_offset (measure),
       measure->n_beeps);
-  g_print ("  One clock measures both ends. The jitter buffer of livekitsrc, 100 ms, is part of the latency.\n\n");
+  g_print ("  One clock measures both ends. Frames are taken as they come; a sink that plays in sync shows them later,\n"
+      "  by the latency of livekitsrc (100 ms by default).\n\n");
   g_mutex_unlock (&measure->lock);
 }
 
@@ -307,6 +308,17 @@ measure_get_first_frame (Measure * measure)
   first_frame = measure->first_frame;
   g_mutex_unlock (&measure->lock);
   return first_frame;
+}
+
+guint
+measure_get_n_sent (Measure * measure)
+{
+  guint n_sent;
+
+  g_mutex_lock (&measure->lock);
+  n_sent = measure->n_sent;
+  g_mutex_unlock (&measure->lock);
+  return n_sent;
 }
 
 guint

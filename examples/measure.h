@@ -29,6 +29,7 @@ void measure_watch_picture  (Measure * measure, GstPad * pad);
 void measure_watch_sound    (Measure * measure, GstPad * pad);
 
 gint64     measure_get_first_frame (Measure * measure);  /* monotonic time when it left livekitsrc, 0 = not yet */
+guint      measure_get_n_sent      (Measure * measure);
 guint      measure_get_n_decoded   (Measure * measure);
 GstSample *measure_get_picture     (Measure * measure);  /* transfer full; NULL if there was none */
 

@@ -21,7 +21,6 @@
 #include "gstlivekitenumtypes.h"
 #include "gstlivekiterror.h"
 #include "lkerror.h"
-#include "lksignalclient.h"
 #include "lktoken.h"
 
 #define GST_CAT_DEFAULT gst_livekit_debug
@@ -316,7 +315,7 @@ check_settings (const GstLiveKitSessionSettings * settings, GError ** error)
 {
   gint64 now_s = g_get_real_time () / G_USEC_PER_SEC;
 
-  if (*error || (settings->room.server_url && !lk_signal_client_check_url (settings->room.server_url, error)))
+  if (*error || (settings->room.server_url && !lk_room_check_server_url (settings->room.server_url, error)))
     return;
   lk_token_source_check (settings->room.token_source, settings->room.room, now_s, error);
 }

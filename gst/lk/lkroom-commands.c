@@ -403,3 +403,9 @@ lk_room_send_waiting (LkRoom * self)
     send_track_settings (self, sid, settings);
   lk_room_resume_publishing (self);
 }
+
+gboolean
+lk_room_check_server_url (const gchar * server_url, GError ** error)
+{
+  return lk_signal_client_check_url (server_url, error);
+}

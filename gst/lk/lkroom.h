@@ -134,6 +134,9 @@ typedef struct
   LkRosterDelegate roster;      /* the same @data */
 } LkRoomDelegate;
 
+/* LK_ERROR_SETTINGS when @server_url is none that one could connect to. Any thread. */
+gboolean lk_room_check_server_url (const gchar * server_url, GError ** error);
+
 LkRoom *lk_room_new (LkLoop * loop, const LkRoomDelegate * delegate, gpointer data);
 void lk_room_free (LkRoom * room);      /* CLOSED or IDLE only */
 

@@ -616,8 +616,8 @@ GST_END_TEST;
 
 GST_START_TEST (test_endless_headers)
 {
-  FakeRawServer *raw = fake_raw_server_new_full ("X-Header: 0123456789012345678901234567890123456789\r\n", 51, 0, TRUE,
-      TRUE);
+  static const gchar header[] = "X-Header: 0123456789012345678901234567890123456789\r\n";
+  FakeRawServer *raw = fake_raw_server_new_full (header, strlen (header), 0, TRUE, TRUE);
   Fixture *f = fixture_new ();
 
   f->settings.server_url = fake_raw_server_get_url (raw);
@@ -632,8 +632,8 @@ GST_END_TEST;
 /* The only test that waits for the whole 15 s. */
 GST_START_TEST (test_slow_handshake_ends)
 {
-  FakeRawServer *raw = fake_raw_server_new_full ("HTTP/1.1 101 Switching Protocols\r\nX: 0123456789\r\n", 51, 1000,
-      FALSE, TRUE);
+  static const gchar answer[] = "HTTP/1.1 101 Switching Protocols\r\nX: 0123456789\r\n";
+  FakeRawServer *raw = fake_raw_server_new_full (answer, strlen (answer), 1000, FALSE, TRUE);
   Fixture *f = fixture_new ();
   gint64 start = g_get_monotonic_time ();
   gint64 seconds;
