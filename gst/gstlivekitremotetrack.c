@@ -172,6 +172,27 @@ on_outlet_buffer (GstPad * outlet, GstObject * parent, GstBuffer * buffer)
   return GST_FLOW_OK;
 }
 
+/* The default answer of a pad without a template is its present caps, which would refuse any change. */
+static gboolean
+on_outlet_query (GstPad * outlet, GstObject * parent, GstQuery * query)
+{
+  g_autoptr (GstCaps) any = NULL;
+  GstCaps *filter;
+
+  switch (GST_QUERY_TYPE (query)) {
+    case GST_QUERY_CAPS:
+      gst_query_parse_caps (query, &filter);
+      any = filter ? gst_caps_ref (filter) : gst_caps_new_any ();
+      gst_query_set_caps_result (query, any);
+      return TRUE;
+    case GST_QUERY_ACCEPT_CAPS:
+      gst_query_set_accept_caps_result (query, TRUE);
+      return TRUE;
+    default:
+      return FALSE;
+  }
+}
+
 static void
 make_outlet (GstLiveKitRemoteTrack * track)
 {
@@ -179,6 +200,7 @@ make_outlet (GstLiveKitRemoteTrack * track)
   gst_pad_set_element_private (track->outlet, track);
   gst_pad_set_chain_function (track->outlet, on_outlet_buffer);
   gst_pad_set_event_function (track->outlet, on_outlet_event);
+  gst_pad_set_query_function (track->outlet, on_outlet_query);
   gst_pad_set_active (track->outlet, TRUE);
 }
 
