@@ -41,7 +41,7 @@ typedef struct
   gboolean finishing, failed;
 } Demo;
 
-static gchar *opt_room = "demo", *opt_output = "demo", *opt_page;
+static gchar *opt_room, *opt_output, *opt_page;
 static gint opt_seconds = 10;
 static gboolean opt_keep;
 
@@ -327,11 +327,16 @@ main (int argc, char **argv)
     g_printerr ("livekit-demo: %s\n", error->message);
     return 2;
   }
+  opt_room = opt_room ? opt_room : g_strdup ("demo");
+  opt_output = opt_output ? opt_output : g_strdup ("demo");
   g_mkdir_with_parents (opt_output, 0755);
   demo.loop = g_main_loop_new (NULL, FALSE);
   demo.measure = measure_new ();
   run (&demo);
   measure_free (demo.measure);
   g_main_loop_unref (demo.loop);
+  g_free (opt_room);
+  g_free (opt_output);
+  g_free (opt_page);
   return demo.failed ? 1 : 0;
 }

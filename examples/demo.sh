@@ -46,7 +46,7 @@ run_with_server () {
     say 'server: by docker'
     set -- --docker
   else
-    die 'no livekit-server: set LIVEKIT_URL with LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or put livekit-server into PATH'
+    die 'no livekit-server: put it into PATH, or set LIVEKIT_URL with LIVEKIT_API_KEY and LIVEKIT_API_SECRET'
   fi
   # shellcheck disable=SC2086 # options without spaces, checked above
   exec python3 "$root/tests/support/lkserver.py" "$@" -- sh "$0" $arguments

@@ -250,8 +250,8 @@ measure_print (Measure * measure)
       G_STRUCT_OFFSET (Frame, decoded));
   g_print ("  %-50s %6.1f ms median of %u beeps (positive: sound late)\n", "A/V offset", av_offset (measure),
       measure->n_beeps);
-  g_print ("  One clock measures both ends. Frames are taken as they come; a sink that plays in sync shows them later,\n"
-      "  by the latency of livekitsrc (100 ms by default).\n\n");
+  g_print ("  One clock measures both ends. Frames are taken as they come; a sink that plays in sync shows them\n"
+      "  later, by the latency of livekitsrc (100 ms by default).\n\n");
   g_mutex_unlock (&measure->lock);
 }
 

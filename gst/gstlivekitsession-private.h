@@ -4,6 +4,7 @@
 #pragma once
 
 #include "gstlivekitsession.h"
+#include "lktlsrelay.h"
 
 G_BEGIN_DECLS
 
@@ -24,6 +25,7 @@ struct _GstLiveKitSession
   /* room loop only */
   LkRoom *room;
   GstLiveKitPeer *publisher, *subscriber;       /* the same one in v1; NULL until joined */
+  GPtrArray *relays;             /* LkTlsRelay of the peers' TURN servers, owned */
   gboolean is_single_peer, is_joined, is_stopping, was_connected;
   GstLiveKitConnectionState state;
   GstClockTime start_offset;    /* running time of the first connection */

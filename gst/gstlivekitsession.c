@@ -23,6 +23,8 @@
 #define STOP_LIMIT (1800 * G_TIME_SPAN_MILLISECOND)
 /* What the network and a viewer's jitter buffer may still hold when the last frame has been sent. */
 #define DRAIN_MS 250
+/* RFC 7065 §3.2 */
+#define DEFAULT_TURNS_PORT 5349
 
 void
 gst_livekit_session_tell (GstLiveKitSession * session, GstStructure * message)
@@ -98,6 +100,7 @@ close_peers (GstLiveKitSession * session)
     close_peer (session, publisher);
   if (subscriber && subscriber != publisher)
     close_peer (session, subscriber);
+  g_ptr_array_set_size (session->relays, 0);
 }
 
 static LkSignalTarget
@@ -216,20 +219,54 @@ static const GstLiveKitPeerDelegate peer_delegate = {
   .tracks_mapped = on_peer_tracks_mapped,
 };
 
-/* "turn:host:port?transport=udp" and credentials to what webrtcbin takes. NULL for what is no usable URI. */
+/* libnice would speak plain TCP to a TURN server that wants TLS. */
 static gchar *
-turn_uri (const gchar * url, const gchar * username, const gchar * credential)
+relay_uri (GstLiveKitSession * session, const gchar * host_port, const gchar * credentials)
 {
-  const gchar *rest = strchr (url, ':');
-  g_autofree gchar *user = g_uri_escape_string (username ? username : "", NULL, FALSE);
-  g_autofree gchar *password = g_uri_escape_string (credential ? credential : "", NULL, FALSE);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSocketConnectable) address = NULL;
+  g_autofree gchar *bare = g_strndup (host_port, strcspn (host_port, "?"));
+  LkTlsRelay *relay;
 
-  if (rest == NULL || (!g_str_has_prefix (url, "turn:") && !g_str_has_prefix (url, "turns:")))
+  address = g_network_address_parse (bare, DEFAULT_TURNS_PORT, &error);
+  if (address == NULL) {
+    GST_WARNING_OBJECT (session->element, "unusable TURN server skipped: %s", error->message);
     return NULL;
-  rest += g_str_has_prefix (rest, "://") ? 3 : 1;
-  if (strchr (rest, '@'))
-    return g_strdup_printf ("%.*s://%s", (gint) (strchr (url, ':') - url), url, rest);
-  return g_strdup_printf ("%.*s://%s:%s@%s", (gint) (strchr (url, ':') - url), url, user, password, rest);
+  }
+  relay = lk_tls_relay_new (g_network_address_get_hostname (G_NETWORK_ADDRESS (address)),
+      g_network_address_get_port (G_NETWORK_ADDRESS (address)), session->settings.room.http, &error);
+  if (relay == NULL) {
+    GST_WARNING_OBJECT (session->element, "no TLS to TURN server %s: %s", bare, error->message);
+    return NULL;
+  }
+  g_ptr_array_add (session->relays, relay);
+  return g_strdup_printf ("turn://%s@127.0.0.1:%u?transport=tcp", credentials, lk_tls_relay_get_port (relay));
+}
+
+/* "turn:host:port?transport=udp" and credentials, or a URI that has them, to what webrtcbin takes. NULL for what is no
+ * usable TURN URI. */
+static gchar *
+turn_uri (GstLiveKitSession * session, const gchar * url, const gchar * username, const gchar * credential)
+{
+  gboolean is_tls = g_str_has_prefix (url, "turns:");
+  const gchar *rest = url + (is_tls ? strlen ("turns:") : strlen ("turn:")), *at;
+  g_autofree gchar *credentials = NULL;
+
+  if (!is_tls && !g_str_has_prefix (url, "turn:"))
+    return NULL;
+  if (g_str_has_prefix (rest, "//"))
+    rest += 2;
+  at = strrchr (rest, '@');
+  if (at) {
+    credentials = g_strndup (rest, at - rest);
+    rest = at + 1;
+  } else {
+    g_autofree gchar *user = g_uri_escape_string (username ? username : "", NULL, FALSE);
+    g_autofree gchar *password = g_uri_escape_string (credential ? credential : "", NULL, FALSE);
+
+    credentials = g_strdup_printf ("%s:%s", user, password);
+  }
+  return is_tls ? relay_uri (session, rest, credentials) : g_strdup_printf ("turn://%s@%s", credentials, rest);
 }
 
 static void
@@ -239,7 +276,7 @@ take_ice_servers (GstLiveKitSession * session, const LkJoinInfo * info, GPtrArra
     const LkIceServer *server = &info->ice_servers[i];
 
     for (guint u = 0; server->urls && server->urls[u]; u++) {
-      gchar *uri = turn_uri (server->urls[u], server->username, server->credential);
+      gchar *uri = turn_uri (session, server->urls[u], server->username, server->credential);
 
       if (uri)
         g_ptr_array_add (turn, uri);
@@ -254,7 +291,7 @@ choose_ice_servers (GstLiveKitSession * session, const LkJoinInfo * info, GPtrAr
 {
   if (session->settings.turn_servers) {
     for (guint i = 0; session->settings.turn_servers[i]; i++) {
-      gchar *uri = turn_uri (session->settings.turn_servers[i], NULL, NULL);
+      gchar *uri = turn_uri (session, session->settings.turn_servers[i], NULL, NULL);
 
       if (uri)
         g_ptr_array_add (turn, uri);
@@ -747,6 +784,7 @@ gst_livekit_session_new (GstBin * host, const GstLiveKitSessionDelegate * delega
   session->local_tracks = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_livekit_local_track_unref);
   session->remote_tracks = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
       (GDestroyNotify) gst_livekit_remote_track_unref);
+  session->relays = g_ptr_array_new_with_free_func ((GDestroyNotify) lk_tls_relay_free);
   session->orphans = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_livekit_remote_track_unref);
   session->waiting_pads = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, gst_object_unref);
   g_mutex_init (&session->stop_lock);
@@ -805,6 +843,7 @@ gst_livekit_session_unref (GstLiveKitSession * session)
   g_ptr_array_unref (session->local_tracks);
   g_hash_table_unref (session->remote_tracks);
   g_ptr_array_unref (session->orphans);
+  g_ptr_array_unref (session->relays);
   g_hash_table_unref (session->waiting_pads);
   g_clear_pointer (&session->mid_to_track, g_hash_table_unref);
   g_free (session->server_url);

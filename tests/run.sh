@@ -5,9 +5,9 @@
 #   sh tests/run.sh [--without-browser] [--without-live] [--without-trixie] [--only PHASE]...
 #
 # Phases, in order: gcc (build, unit and element suites), clang (the same), sanitizers (the same with address and
-# undefined-behaviour sanitizers), live (against a real livekit-server, with Chromium and the Python SDK), trixie (build,
-# unit and element suites with the GStreamer of Debian 13, in a chroot; root only). All by default. What is left out is
-# said. Ends with "N passed, N failed" and exits with 1 unless everything passed. tests/full.sh runs longer.
+# undefined-behaviour sanitizers), live (against a real livekit-server, with Chromium and the Python SDK), trixie
+# (build, unit and element suites with the GStreamer of Debian 13, in a chroot; root only). All by default. What is left
+# out is said. Ends with "N passed, N failed" and exits with 1 unless everything passed. tests/full.sh runs longer.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -60,7 +60,7 @@ setup () {
       || { tail -n 30 "$build/$name-setup.log" >&2; return 1; }
   fi
   ninja -C "$build/$name" > "$build/$name-build.log" 2>&1 \
-    || { grep -A 5 -E 'error|FAILED' "$build/$name-build.log" | head -n 60 >&2; return 1; }
+    || { grep -A 5 -E 'error:|FAILED' "$build/$name-build.log" | head -n 60 >&2; return 1; }
 }
 
 # run_tests NAME TITLE OPTION...: runs tests of the build folder NAME; counted under the title whatever they do.

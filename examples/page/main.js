@@ -30,7 +30,9 @@ function addTrack(track, publication, participant) {
   const caption = document.createElement('figcaption');
   const figures = document.createElement('span');
 
-  caption.append(`${participant.name || participant.identity} · ${publication.trackName || publication.source} `, figures);
+  const who = participant.name || participant.identity;
+
+  caption.append(`${who} · ${publication.trackName || publication.source} `, figures);
   figure.append(track.attach(), caption);
   document.getElementById('tracks').append(figure);
   captions.set(track, figures);

@@ -294,6 +294,9 @@ lk_room_update_participant_in_loop (LkRoom * self, const gchar * name, const gch
 {
   lk_loop_assert_current (self->loop);
 
+  /* before the join there are its settings */
+  if (self->state == LK_ROOM_IDLE)
+    return;
   store_participant (self, name, metadata, attributes);
   send_participant (self, name, metadata, attributes);
 }

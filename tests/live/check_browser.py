@@ -6,11 +6,15 @@ from check_loopback import CODECS
 from harness import check, check_at_least, check_at_most, check_equal, let_pass, wait_until
 
 TONE = 'audiotestsrc is-live=true wave=sine freq=440 ! opusenc'
+VGA = 'video/x-raw,format=I420,width=640,height=480,framerate=30/1'
+QVGA = 'video/x-raw,format=I420,width=320,height=240,framerate=30/1'
 RECORD_SECONDS = 20
 
 
-def picture(caps='video/x-raw,format=I420,width=640,height=480,framerate=30/1'):
-    return 'videotestsrc is-live=true pattern=ball ! %s' % caps
+def publishing(bench, codec, caps=VGA):
+    """The text of a pipeline of our sink with the test picture and a tone."""
+    return 'videotestsrc is-live=true pattern=ball ! %s ! %s ! %s %s ! k.audio_0' % (
+        caps, CODECS[codec][0], bench.element('sink', 'alice', name='k'), TONE)
 
 
 def check_decoded(bench, browser, seconds):
@@ -34,8 +38,7 @@ def check_decoded(bench, browser, seconds):
 
 def sink_to_browser(bench, codec, seconds):
     browser = bench.browser()
-    text = '%s ! %s ! %s %s ! k.audio_0' % (picture(), CODECS[codec][0], bench.element('sink', 'alice', name='k'), TONE)
-    sender = bench.launch('publisher', text, '--watch=k')
+    sender = bench.launch('publisher', publishing(bench, codec), '--watch=k')
     bench.wait_published('alice', 2)
     browser.call('join', bench.url, bench.token('viewer'))
     check_decoded(bench, browser, seconds)
@@ -63,8 +66,7 @@ def test_browser_v0(bench):
     server = bench.start_server()
     bench.start_v0_proxy()
     browser = bench.browser()
-    text = '%s ! %s ! %s %s ! k.audio_0' % (picture(), CODECS['h264'][0], bench.element('sink', 'alice', name='k'), TONE)
-    bench.launch('publisher', text, '--watch=k')
+    bench.launch('publisher', publishing(bench, 'h264'), '--watch=k')
     bench.wait_published('alice', 2)
     browser.call('join', server.url, bench.token('viewer'))
     check_decoded(bench, browser, 8)

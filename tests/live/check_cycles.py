@@ -3,8 +3,7 @@
 
 import os
 
-from check_browser import TONE, picture
-from check_loopback import X264
+from check_browser import QVGA, publishing
 from harness import check_at_least, check_at_most, check_equal, wait_until
 
 CYCLES = int(os.environ.get('LIVE_CYCLES', '100'))
@@ -41,12 +40,11 @@ def check_cycles(bench, launch):
 def test_cycles_sink(bench):
     """livekitsink with audio and video, while somebody watches."""
     bench.start_server()
-    watcher = bench.launch('watcher', bench.element('src', 'bob', name='s'), '--watch=s', '--branch=s=fakesink sync=false',
-                           debug='2')
+    watcher = bench.launch('watcher', bench.element('src', 'bob', name='s'), '--watch=s',
+                           '--branch=s=fakesink sync=false', debug='2')
     watcher.wait_event('livekit-connection', state='connected')
-    text = '%s ! %s ! %s %s ! k.audio_0' % (picture('video/x-raw,format=I420,width=320,height=240,framerate=30/1'), X264,
-                                            bench.element('sink', 'alice', name='k'), TONE)
-    launch = bench.launch('cycles', text, '--watch=k', '--cycles=%d' % CYCLES, '--pads=2', '--until=15', debug='2')
+    launch = bench.launch('cycles', publishing(bench, 'h264', QVGA), '--watch=k', '--cycles=%d' % CYCLES, '--pads=2',
+                          '--until=15', debug='2')
     check_cycles(bench, launch)
     check_at_least(len(watcher.events('first-buffer')), 2 * CYCLES * 0.9, 'tracks of which the watcher had media')
     watcher.end()
@@ -55,9 +53,7 @@ def test_cycles_sink(bench):
 def test_cycles_src(bench):
     """livekitsrc with audio and video."""
     bench.start_server()
-    text = '%s ! %s ! %s %s ! k.audio_0' % (picture('video/x-raw,format=I420,width=320,height=240,framerate=30/1'), X264,
-                                            bench.element('sink', 'alice', name='k'), TONE)
-    sender = bench.launch('publisher', text, '--watch=k', debug='2')
+    sender = bench.launch('publisher', publishing(bench, 'h264', QVGA), '--watch=k', debug='2')
     bench.wait_published('alice', 2)
     launch = bench.launch('cycles', bench.element('src', 'bob', name='s'), '--watch=s', '--branch=s=queue ! fakesink',
                           '--cycles=%d' % CYCLES, '--pads=2', '--until=10', debug='2')

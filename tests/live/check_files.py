@@ -3,10 +3,10 @@
 
 import signal
 
-from check_browser import TONE, picture
-from check_loopback import X264
+from check_browser import publishing
 from harness import check, check_at_least, check_at_most, check_equal, wait_until
 
+ENOUGH_BYTES = 200000  # some seconds
 MUXED = ('-e livekitsrc name=s room={room} identity=recorder s.video_0 ! queue ! h264parse ! m. '
          's.audio_0 ! queue ! opusparse ! m. mp4mux name=m ! filesink location={file}')
 VIDEO_ONLY = ('-e livekitsrc room={room} tracks=alice/camera ! h264parse ! mp4mux ! filesink location={file}')
@@ -15,13 +15,13 @@ VIDEO_ONLY = ('-e livekitsrc room={room} tracks=alice/camera ! h264parse ! mp4mu
 def record(bench, line, ending):
     """Records for some seconds, ends it, and returns what ffprobe says about the file."""
     server = bench.start_server()
-    text = '%s ! %s ! %s %s ! k.audio_0' % (picture(), X264, bench.element('sink', 'alice', name='k'), TONE)
-    sender = bench.launch('publisher', text, '--watch=k')
+    sender = bench.launch('publisher', publishing(bench, 'h264'), '--watch=k')
     bench.wait_published('alice', 2)
     file = bench.folder / 'recording.mp4'
     process, output = bench.gst_launch('recorder', *line.format(room=bench.room, file=file).split(),
                                        variables={'LIVEKIT_URL': server.url})
-    wait_until(lambda: process.poll() is not None or (file.exists() and file.stat().st_size > 200000), 'a file grows', 30)
+    wait_until(lambda: process.poll() is not None or (file.exists() and file.stat().st_size > ENOUGH_BYTES),
+               'the file grows', 30)
     ending(process, sender)
     wait_until(lambda: process.poll() is not None, 'gst-launch ended (%s)' % output, 20)
     check_equal(process.returncode, 0, 'exit code (%s)' % output)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """livekitsink and livekitsrc with a participant by LiveKit's Python SDK."""
 
-from check_browser import TONE, picture
+from check_browser import publishing
 from check_loopback import CODECS
 from harness import check_at_least, check_equal, wait_until
 
@@ -9,8 +9,7 @@ from harness import check_at_least, check_equal, wait_until
 def to_sdk(bench, codec):
     sdk = bench.sdk_peer()
     sdk.call('join', bench.url, bench.token('sdk'))
-    text = '%s ! %s ! %s %s ! k.audio_0' % (picture(), CODECS[codec][0], bench.element('sink', 'alice', name='k'), TONE)
-    sender = bench.launch('publisher', text, '--watch=k')
+    sender = bench.launch('publisher', publishing(bench, codec), '--watch=k')
 
     def received():
         tracks = {track['kind']: track for track in sdk.call('measure')}

@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import pathlib
-import queue
 import shutil
 import signal
 import subprocess

@@ -117,8 +117,8 @@ count_buffer (GstPad * pad, PadWatch * watch, GstBuffer * buffer)
     g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
 
     emit (gst_structure_new ("first-buffer", "pad", G_TYPE_STRING, watch->name, "key", G_TYPE_BOOLEAN, key,
-            "size", G_TYPE_UINT64, (guint64) gst_buffer_get_size (buffer), "pts", G_TYPE_UINT64, GST_BUFFER_PTS (buffer),
-            "caps", GST_TYPE_CAPS, caps, NULL));
+            "size", G_TYPE_UINT64, (guint64) gst_buffer_get_size (buffer),
+            "pts", G_TYPE_UINT64, GST_BUFFER_PTS (buffer), "caps", GST_TYPE_CAPS, caps, NULL));
   }
 }
 
@@ -594,8 +594,8 @@ run_cycle (App * app, gint number, guint n_threads)
   while (count_entries ("/proc/self/task") > n_threads && g_get_monotonic_time () < start + SETTLE_DEADLINE_US)
     g_usleep (POLL_US);
   emit (gst_structure_new ("cycle", "number", G_TYPE_INT, number, "down-us", G_TYPE_INT64, start - end,
-          "threads", G_TYPE_UINT, count_entries ("/proc/self/task"), "fds", G_TYPE_UINT, count_entries ("/proc/self/fd"),
-          "rss-kib", G_TYPE_UINT, resident_kib (), NULL));
+          "threads", G_TYPE_UINT, count_entries ("/proc/self/task"),
+          "fds", G_TYPE_UINT, count_entries ("/proc/self/fd"), "rss-kib", G_TYPE_UINT, resident_kib (), NULL));
   return TRUE;
 }
 

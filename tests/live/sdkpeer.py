@@ -66,8 +66,8 @@ class Peer:
         """Publishes a moving picture and a tone, which run until unpublish or leave."""
         picture = rtc.VideoSource(width, height)
         tone = rtc.AudioSource(RATE, 1)
-        options = rtc.TrackPublishOptions(simulcast=False, video_codec=rtc.VideoCodec.Value(codec), red=False, dtx=False)
-        options.source = rtc.TrackSource.SOURCE_CAMERA
+        options = rtc.TrackPublishOptions(simulcast=False, video_codec=rtc.VideoCodec.Value(codec),
+                                          source=rtc.TrackSource.SOURCE_CAMERA)
         local = self.room.local_participant
         self.published.append(await local.publish_track(
             rtc.LocalVideoTrack.create_video_track('sdk-video', picture), options))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Set-up shared by examples/demo.sh and tests/run.sh: read with "." after `root` is set to the project's folder.
 #
-# Each need_… function looks first, installs only what is missing, and says so. Packages come from apt; what Debian lacks
-# (livekit-server, livekit-client, the Python SDK) goes into a cache folder by go, npm and pip, from their default
+# Each need_ function looks first, installs only what is missing, and says so. Packages come from apt; what Debian
+# lacks (livekit-server, livekit-client, the Python SDK) goes into a cache folder by go, npm and pip, from their default
 # registries. On a system without apt the functions print what is missing and fail.
 
 LIVEKIT_SERVER_VERSION=1.13.5
@@ -96,7 +96,7 @@ check_build () {
     timeoverlay; do
     gst-inspect-1.0 --exists --atleast-version=0.0 "$element" || missing="$missing $element"
   done
-  [ -z "$missing" ] || die "missing pkg-config modules or GStreamer elements:$missing. Install them, then run this again."
+  [ -z "$missing" ] || die "missing pkg-config modules or elements:$missing. Install them, then run this again."
 }
 
 # What a build and the demo need.

@@ -21,7 +21,8 @@ if [ "$(cat "$folder.packages" 2> /dev/null)" != "$packages" ]; then
   cp /etc/resolv.conf "$folder/etc/resolv.conf"
   # shellcheck disable=SC2086 # a list of words
   quietly "$folder.log" unshare --mount sh -ec 'mount -t proc proc "$1/proc"; mount --rbind /dev "$1/dev"
-    root=$1; shift; exec chroot "$root" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"' \
+    root=$1; shift; 
+    exec chroot "$root" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"' \
     sh "$folder" $packages
   echo "$packages" > "$folder.packages"
 fi
@@ -39,6 +40,6 @@ unshare --mount sh -ec '
     gst-inspect-1.0 --version | sed -n s/^GStreamer/GStreamer/p
     [ -f /build/build.ninja ] || meson setup /build /source --werror > /build/setup.log 2>&1 ||
       { tail -n 30 /build/setup.log; exit 1; }
-    ninja -C /build > /build/build.log 2>&1 || { grep -A 5 -E \"error|FAILED\" /build/build.log | head -n 60; exit 1; }
+    ninja -C /build > /build/build.log 2>&1 || { grep -A 5 -E \"error:|FAILED\" /build/build.log | head -n 60; exit 1; }
     GST_REGISTRY=/tmp/registry.bin meson test -C /build --no-rebuild --print-errorlogs --suite lk --suite elements"
   ' sh "$folder" "$root" "$build" 2>&1 | cut -c 1-400
