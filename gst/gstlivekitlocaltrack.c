@@ -12,7 +12,7 @@
 #define GST_CAT_DEFAULT gst_livekit_debug
 
 /* The server throttles its requests to one in 500 ms; several viewers' and our own may fall together. */
-#define KEY_FRAME_INTERVAL (300 * G_TIME_SPAN_MILLISECOND)
+#define KEY_FRAME_INTERVAL (150 * G_TIME_SPAN_MILLISECOND)
 /* Fits any path with IPv6 and TURN overhead. */
 #define RTP_MTU 1200
 
@@ -45,6 +45,7 @@ struct _GstLiveKitLocalTrack
   GCond changed;
   gboolean is_flushing, is_open, is_muted, is_live, was_open;
   gboolean needs_key_frame;
+  gboolean key_frame_is_due;
   gint64 last_key_frame_request_us;
   Chain *chain;                 /* replaced by the streaming thread alone */
   guint width, height;
@@ -118,22 +119,40 @@ gst_livekit_local_track_get_pad_name (GstLiveKitLocalTrack * track)
 /* --- the chain --- */
 
 static void
-want_key_frame (GstLiveKitLocalTrack * track)
+ask_upstream (gpointer data)
 {
-  gint64 now = g_get_monotonic_time ();
-  gboolean too_soon;
+  GstLiveKitLocalTrack *track = data;
+
+  g_mutex_lock (&track->lock);
+  track->key_frame_is_due = FALSE;
+  track->last_key_frame_request_us = g_get_monotonic_time ();
+  track->counters.n_key_frame_requests++;
+  g_mutex_unlock (&track->lock);
+  track->delegate.key_frame_wanted (track, track->delegate_data);
+}
+
+/* A request too soon after another is put off, not lost: the frame that answered the other may have come too early for
+ * who asks now. */
+void
+gst_livekit_local_track_want_key_frame (GstLiveKitLocalTrack * track)
+{
+  gint64 wait_us;
+  gboolean is_due;
 
   if (track->kind != LK_TRACK_VIDEO)
     return;
   g_mutex_lock (&track->lock);
-  too_soon = track->last_key_frame_request_us && now - track->last_key_frame_request_us < KEY_FRAME_INTERVAL;
-  if (!too_soon) {
-    track->last_key_frame_request_us = now;
-    track->counters.n_key_frame_requests++;
-  }
+  is_due = track->key_frame_is_due;
+  track->key_frame_is_due = TRUE;
+  wait_us = track->last_key_frame_request_us + KEY_FRAME_INTERVAL - g_get_monotonic_time ();
   g_mutex_unlock (&track->lock);
-  if (!too_soon)
-    track->delegate.key_frame_wanted (track, track->delegate_data);
+  if (is_due)
+    return;
+  if (wait_us <= 0)
+    ask_upstream (track);
+  else
+    lk_loop_post_after (track->loop, wait_us / G_TIME_SPAN_MILLISECOND + 1, ask_upstream,
+        gst_livekit_local_track_ref (track), (GDestroyNotify) gst_livekit_local_track_unref);
 }
 
 static gboolean
@@ -142,7 +161,7 @@ on_feed_event (GstPad * pad, GstObject * parent, GstEvent * event)
   GstLiveKitLocalTrack *track = gst_pad_get_element_private (pad);
 
   if (gst_video_event_is_force_key_unit (event))
-    want_key_frame (track);
+    gst_livekit_local_track_want_key_frame (track);
   gst_event_unref (event);
   return TRUE;
 }
@@ -197,7 +216,7 @@ on_frame (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   if (track->kind == LK_TRACK_VIDEO)
     watch_for_b_frames (track, buffer);
   if (is_awaited)
-    want_key_frame (track);
+    gst_livekit_local_track_want_key_frame (track);
   return drop ? GST_PAD_PROBE_DROP : GST_PAD_PROBE_OK;
 }
 
@@ -397,7 +416,8 @@ gst_livekit_local_track_start (GstLiveKitLocalTrack * track, GstBin * host, LkLo
   track->is_flushing = FALSE;
   track->is_open = track->was_open = FALSE;
   track->needs_key_frame = TRUE;
-  track->last_key_frame_request_us = 0;
+  track->last_key_frame_request_us = -KEY_FRAME_INTERVAL;
+  track->key_frame_is_due = FALSE;
   track->counters = (GstLiveKitLocalTrackCounters) {
   0};
   g_mutex_unlock (&track->lock);
@@ -562,7 +582,7 @@ update_gate (GstLiveKitLocalTrack * track)
   g_mutex_unlock (&track->lock);
   if (opens) {
     GST_INFO_OBJECT (track->host, "media flows pad=%s sid=%s", track->pad_name, track->sid);
-    want_key_frame (track);
+    gst_livekit_local_track_want_key_frame (track);
   }
 }
 
@@ -675,7 +695,7 @@ gst_livekit_local_track_set_muted_in_loop (GstLiveKitLocalTrack * track, LkRoom 
   if (track->sid)
     lk_room_set_track_muted_in_loop (room, track->sid, muted);
   if (changed && !muted)
-    want_key_frame (track);
+    gst_livekit_local_track_want_key_frame (track);
 }
 
 gboolean

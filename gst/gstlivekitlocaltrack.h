@@ -72,6 +72,9 @@ const gchar *gst_livekit_local_track_get_cid_in_loop (GstLiveKitLocalTrack * tra
 const gchar *gst_livekit_local_track_get_sid_in_loop (GstLiveKitLocalTrack * track);
 void gst_livekit_local_track_fail_in_loop (GstLiveKitLocalTrack * track, LkRoom * room, const GError * error);
 
+/* Asks upstream for a key frame, at most every 150 ms. Any thread. */
+void gst_livekit_local_track_want_key_frame (GstLiveKitLocalTrack * track);
+
 /* Any thread: counters since start. */
 typedef struct
 {

@@ -560,6 +560,17 @@ on_room_mute_requested (LkRoom * room, const gchar * sid, gboolean muted, gpoint
   session->delegate.track_muted (session, track, muted, session->delegate_data);
 }
 
+/* The key frame that the track began with may have gone before anybody could see it, and the server's own request for
+ * another comes half a second later: measured. */
+static void
+on_room_track_subscribed (LkRoom * room, const gchar * sid, gpointer data)
+{
+  GstLiveKitLocalTrack *track = gst_livekit_session_find_local (data, NULL, sid);
+
+  if (track)
+    gst_livekit_local_track_want_key_frame (track);
+}
+
 static void
 on_room_subscription_failed (LkRoom * room, const gchar * sid, const gchar * why, gpointer data)
 {
@@ -750,6 +761,7 @@ static const LkRoomDelegate room_delegate = {
   .publish_failed = on_room_publish_failed,
   .track_unpublished = on_room_track_unpublished,
   .mute_requested = on_room_mute_requested,
+  .track_subscribed = on_room_track_subscribed,
   .subscription_failed = on_room_subscription_failed,
   .subscription_allowed = on_room_subscription_allowed,
   .stream_paused = on_room_stream_paused,

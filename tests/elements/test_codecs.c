@@ -95,8 +95,9 @@ GST_END_TEST;
 
 GST_START_TEST (test_lookups)
 {
-  g_autoptr (GstCaps) vp8 = gst_caps_from_string ("video/x-vp8, width=(int)320"), *none = NULL;
-  g_autoptr (GstCaps) raw = gst_caps_from_string ("video/x-raw"), *empty = gst_caps_new_empty ();
+  g_autoptr (GstCaps) vp8 = gst_caps_from_string ("video/x-vp8, width=(int)320");
+  g_autoptr (GstCaps) raw = gst_caps_from_string ("video/x-raw");
+  g_autoptr (GstCaps) empty = gst_caps_new_empty ();
 
   for (const GstLiveKitCodec * codec = gst_livekit_codecs (); codec->encoding_name; codec++) {
     g_autofree gchar *upper = g_ascii_strup (codec->mime_type, -1);
@@ -108,7 +109,7 @@ GST_START_TEST (test_lookups)
   fail_unless_equals_string (gst_livekit_codec_from_caps (vp8)->encoding_name, "VP8");
   fail_unless (gst_livekit_codec_from_caps (raw) == NULL);
   fail_unless (gst_livekit_codec_from_caps (empty) == NULL);
-  fail_unless (gst_livekit_codec_from_caps (none) == NULL);
+  fail_unless (gst_livekit_codec_from_caps (NULL) == NULL);
   fail_unless (gst_livekit_codec_from_mime_type ("") == NULL);
   fail_unless (gst_livekit_codec_from_mime_type ("video/x-unknown") == NULL);
   fail_unless (gst_livekit_codec_from_payload_type (127) == NULL);
