@@ -50,6 +50,9 @@ struct _GstLiveKitPeer
   gboolean offer_is_outstanding, offer_again;
   guint offer_id;
   GstSDPMessage *local_sdp, *remote_sdp;        /* as set last; remote unedited */
+  GPtrArray *local_candidates;  /* text; told again after an ICE restart, for webrtcbin does not gather anew */
+  gboolean restart_is_due, is_restarting, tell_candidates_again;
+  gchar *ice_ufrag, *ice_pwd;   /* ours after a restart; NULL = webrtcbin's */
   GHashTable *mid_to_track;     /* of the description that is being set */
   GstLiveKitTrackCodecFunc track_codec;
   gpointer track_codec_data;
@@ -63,6 +66,7 @@ typedef void (*GstLiveKitPeerFunc) (GstLiveKitPeer * peer, gpointer result);
 void gst_livekit_peer_post (GstLiveKitPeer * peer, GstLiveKitPeerFunc func, gpointer result,
     GDestroyNotify free_result);
 void gst_livekit_peer_fail_in_loop (GstLiveKitPeer * peer, const gchar * why);
+void gst_livekit_peer_begin_ice_restart_in_loop (GstLiveKitPeer * peer);
 void gst_livekit_peer_verify_in_loop (GstLiveKitPeer * peer);
 
 G_END_DECLS

@@ -344,6 +344,16 @@ edit_offer (GstLiveKitPeer * peer, GstSDPMessage * sdp, gboolean wire)
 }
 
 static void
+tell_candidates (GstLiveKitPeer * peer)
+{
+  if (!peer->tell_candidates_again)
+    return;
+  peer->tell_candidates_again = FALSE;
+  for (guint i = 0; i < peer->local_candidates->len; i++)
+    peer->delegate.local_candidate (peer, g_ptr_array_index (peer->local_candidates, i), 0, peer->delegate_data);
+}
+
+static void
 offer_set_in_loop (GstLiveKitPeer * peer, gpointer unused)
 {
   GstSDPMessage *wire;
@@ -355,6 +365,7 @@ offer_set_in_loop (GstLiveKitPeer * peer, gpointer unused)
   gst_sdp_message_free (wire);
   GST_LOG_OBJECT (peer->webrtcbin, "offer id=%u\n%s", peer->offer_id, text);
   peer->delegate.local_offer (peer, text, peer->offer_id, peer->delegate_data);
+  tell_candidates (peer);
 }
 
 static void
@@ -368,6 +379,11 @@ offer_made_in_loop (GstLiveKitPeer * peer, gpointer result)
   }
   keep_sdp (&peer->local_sdp, offer->sdp);
   edit_offer (peer, peer->local_sdp, FALSE);
+  if (peer->restart_is_due)
+    gst_livekit_peer_begin_ice_restart_in_loop (peer);
+  peer->restart_is_due = FALSE;
+  if (peer->ice_ufrag)
+    gst_livekit_sdp_set_ice_credentials (peer->local_sdp, peer->ice_ufrag, peer->ice_pwd);
   set_description (peer, "set-local-description", GST_WEBRTC_SDP_TYPE_OFFER, peer->local_sdp, offer_set_in_loop);
 }
 
@@ -524,6 +540,7 @@ local_answer_set_in_loop (GstLiveKitPeer * peer, gpointer unused)
   GST_LOG_OBJECT (peer->webrtcbin, "answer id=%u\n%s", peer->offer_id, text);
   peer->delegate.tracks_mapped (peer, mid_to_track, peer->delegate_data);
   peer->delegate.local_answer (peer, text, peer->offer_id, peer->delegate_data);
+  tell_candidates (peer);
   peer->offer_is_outstanding = FALSE;
 }
 
@@ -537,6 +554,8 @@ answer_made_in_loop (GstLiveKitPeer * peer, gpointer result)
     return;
   }
   keep_sdp (&peer->local_sdp, answer->sdp);
+  if (peer->ice_ufrag)
+    gst_livekit_sdp_set_ice_credentials (peer->local_sdp, peer->ice_ufrag, peer->ice_pwd);
   set_description (peer, "set-local-description", GST_WEBRTC_SDP_TYPE_ANSWER, peer->local_sdp,
       local_answer_set_in_loop);
 }
@@ -548,6 +567,21 @@ remote_offer_set_in_loop (GstLiveKitPeer * peer, gpointer unused)
 
   g_signal_emit_by_name (peer->webrtcbin, "create-answer", NULL, promise);
   gst_promise_unref (promise);
+}
+
+static const gchar *
+first_ufrag (const GstSDPMessage * sdp)
+{
+  const gchar *ufrag = gst_sdp_media_get_attribute_val (gst_sdp_message_get_media (sdp, 0), "ice-ufrag");
+
+  return ufrag ? ufrag : gst_sdp_message_get_attribute_val (sdp, "ice-ufrag");
+}
+
+/* RFC 8839 §4.4.1.1.1: new credentials. To webrtcbin they would mean nothing: no checks would run. */
+static gboolean
+is_ice_restart (const GstSDPMessage * before, const GstSDPMessage * now)
+{
+  return g_strcmp0 (first_ufrag (before), first_ufrag (now)) != 0;
 }
 
 void
@@ -571,6 +605,8 @@ gst_livekit_peer_set_remote_offer_in_loop (GstLiveKitPeer * peer, const gchar * 
     gst_livekit_peer_fail_in_loop (peer, error->message);
     return;
   }
+  if (peer->remote_sdp && is_ice_restart (peer->remote_sdp, sdp))
+    gst_livekit_peer_begin_ice_restart_in_loop (peer);
   keep_sdp (&peer->remote_sdp, sdp);
   peer->offer_is_outstanding = TRUE;
   peer->offer_id = id;

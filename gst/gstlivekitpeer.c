@@ -6,6 +6,7 @@
 
 #include "gstlivekitpeer-private.h"
 
+#include <nice/agent.h>
 #include <string.h>
 #include "gstlivekitelements.h"
 #include "gstlivekitsdp.h"
@@ -127,8 +128,9 @@ connection_state_in_loop (GstLiveKitPeer * peer, gpointer unused)
   GST_INFO_OBJECT (peer->webrtcbin, "transport state=%d", state);
   switch (state) {
     case GST_WEBRTC_PEER_CONNECTION_STATE_CONNECTED:
-      if (peer->is_connected)
+      if (peer->is_connected && !peer->is_restarting)
         return;
+      peer->is_restarting = FALSE;
       gst_livekit_peer_verify_in_loop (peer);
       if (peer->has_failed)
         return;
@@ -170,12 +172,60 @@ candidate_free (gpointer data)
   g_free (candidate);
 }
 
+guint
+gst_livekit_peer_get_silence_ms (GstLiveKitPeer * peer)
+{
+  return gst_livekit_receive_gate_get_silence_ms (peer->gate);
+}
+
+/* webrtcbin keeps its sockets and candidates; libnice forgets the other side's and checks anew. */
+void
+gst_livekit_peer_begin_ice_restart_in_loop (GstLiveKitPeer * peer)
+{
+  g_autoptr (GObject) ice = NULL, agent = NULL;
+  g_autofree gchar *first = g_uuid_string_random (), *second = g_uuid_string_random ();
+
+  g_object_get (peer->webrtcbin, "ice-agent", &ice, NULL);
+  g_object_get (ice, "agent", &agent, NULL);
+  nice_agent_restart (NICE_AGENT (agent));
+  g_free (peer->ice_ufrag);
+  g_free (peer->ice_pwd);
+  /* RFC 8839 §5.4: ice-chars, at least 24 and 128 bits of randomness. */
+  peer->ice_ufrag = g_strndup (first, 8);
+  peer->ice_pwd = g_strdup_printf ("%.8s%.4s%.8s%.4s", second, second + 9, first, second + 19);
+  g_strdelimit (peer->ice_pwd, "-", '+');
+  peer->tell_candidates_again = TRUE;
+  peer->is_restarting = TRUE;
+  GST_INFO_OBJECT (peer->webrtcbin, "ICE restarts");
+}
+
+void
+gst_livekit_peer_set_lost_in_loop (GstLiveKitPeer * peer)
+{
+  lk_loop_assert_current (peer->loop);
+  if (!peer->is_connected || peer->is_closed)
+    return;
+  peer->is_connected = FALSE;
+  peer->delegate.disconnected (peer, peer->delegate_data);
+}
+
+void
+gst_livekit_peer_restart_ice_in_loop (GstLiveKitPeer * peer)
+{
+  lk_loop_assert_current (peer->loop);
+  if (peer->is_closed || peer->role == GST_LIVEKIT_PEER_SUBSCRIBER)
+    return;
+  peer->restart_is_due = TRUE;
+  gst_livekit_peer_negotiate_in_loop (peer);
+}
+
 static void
 local_candidate_in_loop (GstLiveKitPeer * peer, gpointer result)
 {
   Candidate *candidate = result;
 
   GST_LOG_OBJECT (peer->webrtcbin, "local candidate %s", candidate->text);
+  g_ptr_array_add (peer->local_candidates, g_strdup (candidate->text));
   peer->delegate.local_candidate (peer, candidate->text, candidate->mline_index, peer->delegate_data);
 }
 
@@ -302,7 +352,9 @@ on_webrtcbin_deep_element_added (GstBin * webrtcbin, GstBin * parent, GstElement
   GstElementFactory *factory = gst_element_get_factory (element);
   const gchar *name = factory ? GST_OBJECT_NAME (factory) : "";
 
-  if (g_str_equal (name, "srtpdec"))
+  if (g_str_equal (name, "nicesrc"))
+    gst_livekit_receive_gate_watch (peer->gate, element);
+  else if (g_str_equal (name, "srtpdec"))
     gst_livekit_receive_gate_attach (peer->gate, element);
   else if (g_str_equal (name, "dtlsdec"))
     g_weak_ref_set (&peer->dtlsdec, element);
@@ -424,6 +476,7 @@ gst_livekit_peer_new (GstBin * host, LkLoop * loop, const GstLiveKitPeerConfig *
   peer->delegate_data = data;
   peer->send_sections = g_ptr_array_new_with_free_func (send_section_free);
   peer->recv_sections = g_ptr_array_new_with_free_func (recv_section_free);
+  peer->local_candidates = g_ptr_array_new_with_free_func (g_free);
   g_weak_ref_init (&peer->dtlsdec, NULL);
   g_weak_ref_init (&peer->rtpssrcdemux, NULL);
 
@@ -450,6 +503,9 @@ gst_livekit_peer_unref (GstLiveKitPeer * peer)
     return;
   g_ptr_array_unref (peer->send_sections);
   g_ptr_array_unref (peer->recv_sections);
+  g_ptr_array_unref (peer->local_candidates);
+  g_free (peer->ice_ufrag);
+  g_free (peer->ice_pwd);
   g_clear_pointer (&peer->local_sdp, gst_sdp_message_free);
   g_clear_pointer (&peer->remote_sdp, gst_sdp_message_free);
   g_clear_pointer (&peer->mid_to_track, g_hash_table_unref);

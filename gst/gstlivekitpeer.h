@@ -88,6 +88,13 @@ void gst_livekit_peer_set_remote_offer_in_loop (GstLiveKitPeer * peer, const gch
 void gst_livekit_peer_add_remote_candidate_in_loop (GstLiveKitPeer * peer, const gchar * candidate,
     guint mline_index);
 
+/* ICE with new credentials: by our next offer, or (v0, receiving) as the server offers. Media goes on meanwhile. */
+void gst_livekit_peer_restart_ice_in_loop (GstLiveKitPeer * peer);
+/* Nothing comes any more: disconnected, until ICE is up again. */
+void gst_livekit_peer_set_lost_in_loop (GstLiveKitPeer * peer);
+/* Milliseconds since anything came from the other side. libnice before consent freshness does not notice that it has gone. */
+guint gst_livekit_peer_get_silence_ms (GstLiveKitPeer * peer);
+
 /* WebRTC statistics; @func gets a structure of webrtcbin's (not owned) on the room loop. */
 typedef void (*GstLiveKitPeerStatsFunc) (GstLiveKitPeer * peer, const GstStructure * stats, gpointer data);
 void gst_livekit_peer_fetch_stats_in_loop (GstLiveKitPeer * peer, GstLiveKitPeerStatsFunc func, gpointer data);

@@ -16,11 +16,40 @@
 struct _GstLiveKitReceiveGate
 {
   gatomicrefcount ref_count;
+  gint last_packet_ms;          /* atomic, monotonic time */
   GMutex lock;                  /* around all below; never held while pushing */
   GHashTable *known;            /* SSRC */
   GQueue held;                  /* GstBuffer, in order of arrival */
   gboolean is_verified, answer_due, may_release;
 };
+
+static guint
+now_ms (void)
+{
+  return (guint) (g_get_monotonic_time () / G_TIME_SPAN_MILLISECOND);
+}
+
+static GstPadProbeReturn
+on_incoming (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  g_atomic_int_set (&((GstLiveKitReceiveGate *) data)->last_packet_ms, (gint) now_ms ());
+  return GST_PAD_PROBE_OK;
+}
+
+void
+gst_livekit_receive_gate_watch (GstLiveKitReceiveGate * gate, GstElement * nicesrc)
+{
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (nicesrc, "src");
+
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST, on_incoming,
+      gst_livekit_receive_gate_ref (gate), (GDestroyNotify) gst_livekit_receive_gate_unref);
+}
+
+guint
+gst_livekit_receive_gate_get_silence_ms (GstLiveKitReceiveGate * gate)
+{
+  return now_ms () - (guint) g_atomic_int_get (&gate->last_packet_ms);
+}
 
 GstLiveKitReceiveGate *
 gst_livekit_receive_gate_new (void)
@@ -31,6 +60,7 @@ gst_livekit_receive_gate_new (void)
   g_mutex_init (&gate->lock);
   gate->known = g_hash_table_new (NULL, NULL);
   g_queue_init (&gate->held);
+  gate->last_packet_ms = (gint) now_ms ();
   return gate;
 }
 

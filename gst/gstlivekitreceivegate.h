@@ -14,6 +14,10 @@ GstLiveKitReceiveGate *gst_livekit_receive_gate_new (void);
 GstLiveKitReceiveGate *gst_livekit_receive_gate_ref (GstLiveKitReceiveGate * gate);
 void gst_livekit_receive_gate_unref (GstLiveKitReceiveGate * gate);
 void gst_livekit_receive_gate_attach (GstLiveKitReceiveGate * gate, GstElement * srtpdec);
+/* Notes when anything comes in from @nicesrc, media, RTCP or DTLS. */
+void gst_livekit_receive_gate_watch (GstLiveKitReceiveGate * gate, GstElement * nicesrc);
+/* Milliseconds since the last of it, or since the gate was made. */
+guint gst_livekit_receive_gate_get_silence_ms (GstLiveKitReceiveGate * gate);
 void gst_livekit_receive_gate_set_verified (GstLiveKitReceiveGate * gate, gboolean is_verified);
 /* While @is_due, an answer is awaited: streams of unknown SSRC are held. Else they pass. */
 void gst_livekit_receive_gate_set_answer_due (GstLiveKitReceiveGate * gate, gboolean is_due);

@@ -36,6 +36,8 @@ struct _GstLiveKitSession
   GHashTable *waiting_pads;     /* mid -> GstPad that came before its track was known, owned */
   gboolean reconcile_is_posted, latency_is_posted, no_more_tracks_told;
   guint64 tick, orphan_timer, latency_timer;
+  gint64 restart_us;            /* when ICE was restarted because of silence, 0 = it was not */
+  gboolean quiet_is_fine;       /* the path was proved although nothing came: nobody sends anything */
   gchar *server_url, *server_version, *server_region, *room_sid, *room_name, *room_metadata, *participant_sid;
   guint n_participants;
   gint64 started_us, joined_us, connected_us, first_media_us;

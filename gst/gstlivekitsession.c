@@ -23,6 +23,10 @@
 #define STOP_LIMIT (1800 * G_TIME_SPAN_MILLISECOND)
 /* What the network and a viewer's jitter buffer may still hold when the last frame has been sent. */
 #define DRAIN_MS 250
+/* Of the transport: five missed reports of what is sent. */
+#define SILENCE_MS 5000
+/* Checks of ICE take a few round trips. */
+#define RESTART_LIMIT (5 * G_TIME_SPAN_SECOND)
 /* RFC 7065 §3.2 */
 #define DEFAULT_TURNS_PORT 5349
 
@@ -146,6 +150,9 @@ on_peer_connected (GstLiveKitPeer * peer, gpointer data)
   GstLiveKitSession *session = data;
   GstClockTime now = gst_element_get_current_running_time (session->element);
 
+  if (session->restart_us)
+    session->quiet_is_fine = TRUE;
+  session->restart_us = 0;
   if (session->connected_us == 0)
     session->connected_us = g_get_monotonic_time ();
   if (!GST_CLOCK_TIME_IS_VALID (session->start_offset))
@@ -166,9 +173,32 @@ on_peer_disconnected (GstLiveKitPeer * peer, gpointer data)
 {
   GstLiveKitSession *session = data;
 
-  if (peer == session->publisher)
-    gst_livekit_session_connected_in_loop (session, FALSE);
   lk_room_transport_lost_in_loop (session->room, target_of (session, peer));
+}
+
+/* libnice of Debian 12 never tells that the other side has gone, so silence has to: reports of the server come about once a
+ * second for what is sent, every three for what is received. It may also be that there is nothing to tell. So ICE is asked
+ * first, by a restart, which costs a live path nothing; only when it does not come up is the transport lost. */
+static void
+check_silence (GstLiveKitSession * session)
+{
+  GstLiveKitPeer *peer = session->publisher;
+  guint silence_ms = peer ? gst_livekit_peer_get_silence_ms (peer) : 0;
+
+  if (peer == NULL || !session->is_single_peer || !gst_livekit_peer_is_connected (peer)
+      || session->state != GST_LIVEKIT_CONNECTION_STATE_CONNECTED)
+    return;
+  if (silence_ms < SILENCE_MS) {
+    session->restart_us = 0;
+    session->quiet_is_fine = FALSE;
+  } else if (session->restart_us == 0 && !session->quiet_is_fine) {
+    GST_INFO_OBJECT (session->element, "nothing comes from the server for ms=%u", silence_ms);
+    session->restart_us = g_get_monotonic_time ();
+    gst_livekit_peer_restart_ice_in_loop (peer);
+  } else if (session->restart_us && g_get_monotonic_time () - session->restart_us > RESTART_LIMIT) {
+    session->restart_us = 0;
+    gst_livekit_peer_set_lost_in_loop (peer);
+  }
 }
 
 static void
@@ -412,8 +442,9 @@ on_room_resumed (LkRoom * room, const LkIceServer * ice_servers, guint n_ice_ser
   if (is_transport_up (session)) {
     lk_room_transport_up_in_loop (room);
     gst_livekit_session_set_state_in_loop (session, GST_LIVEKIT_CONNECTION_STATE_CONNECTED, NULL, 0, 0);
-  } else {
-    lk_room_transport_failed_in_loop (room, "the media transport is lost");
+  } else if (session->publisher) {
+    /* v0: the server's offer restarts what we receive on. The room waits for the transport, and rejoins without it. */
+    gst_livekit_peer_restart_ice_in_loop (session->publisher);
   }
 }
 
@@ -882,6 +913,7 @@ tick_in_loop (gpointer data)
 
   session->tick = lk_loop_post_after (session->loop, TICK_MS, tick_in_loop, session, NULL);
   gst_livekit_session_tick_tracks_in_loop (session);
+  check_silence (session);
   if (n % every == 0)
     gst_livekit_session_update_stats_in_loop (session);
 }

@@ -38,7 +38,7 @@ static const Row common[] = {
   {"turn-servers", "GstValueArray", NULL, READY_SECRET},
   {"tls-ca-file", "gchararray", NULL, READY},
   {"tls-database", "GTlsDatabase", NULL, READY},
-  {"tls-validation-flags", "GTlsCertificateFlags", "validate-all", READY},
+  {"tls-validation-flags", "GTlsCertificateFlags", "*", READY},
   {"proxy", "gchararray", NULL, READY},
   {"proxy-id", "gchararray", NULL, READY},
   {"proxy-pw", "gchararray", NULL, READY_SECRET},
@@ -170,8 +170,10 @@ GST_START_TEST (test_ranges)
 {
   g_autoptr (GstElement) src = gst_object_ref_sink (gst_element_factory_make ("livekitsrc", NULL));
   GParamSpec *spec = g_object_class_find_property (G_OBJECT_GET_CLASS (src), "join-timeout");
-  guint latency;
+  guint latency, flags;
 
+  g_object_get (src, "tls-validation-flags", &flags, NULL);
+  fail_unless_equals_int (flags, G_TLS_CERTIFICATE_VALIDATE_ALL);
   fail_unless_equals_int (G_PARAM_SPEC_UINT (spec)->minimum, 0);
   fail_unless (G_PARAM_SPEC_UINT (spec)->maximum == G_MAXUINT);
   g_object_set (src, "latency", 10000, NULL);
@@ -209,6 +211,15 @@ GST_START_TEST (test_enum_nicks)
 GST_END_TEST;
 
 /* --- reading and writing --- */
+
+/* GStreamer 1.22 writes into the text of an array while it reads it. */
+static void
+set_array (gpointer object, const gchar * property, const gchar * text)
+{
+  g_autofree gchar *copy = g_strdup (text);
+
+  gst_util_set_object_arg (object, property, copy);
+}
 
 static void
 fail_unless_string (gpointer object, const gchar * property, const gchar * wanted)
@@ -248,7 +259,7 @@ GST_START_TEST (test_values_are_kept)
       "proxy-id", "me", "api-key", "key", NULL);
   gst_util_set_object_arg (G_OBJECT (element), "ice-transport-policy", "relay");
   gst_util_set_object_arg (G_OBJECT (element), "tls-validation-flags", "expired");
-  gst_util_set_object_arg (G_OBJECT (element), "participant-attributes", "< (string)colour, (string)red >");
+  set_array (element, "participant-attributes", "< (string)colour, (string)red >");
   fail_unless_string (element, "room", "lab");
   fail_unless_string (element, "identity", "cam-1");
   fail_unless_string (element, "participant-name", "Camera");
@@ -295,10 +306,10 @@ GST_START_TEST (test_odd_arrays)
   g_autoptr (GstElement) element = gst_object_ref_sink (gst_element_factory_make (factories[__i__], NULL));
   g_auto (GValue) value = G_VALUE_INIT;
 
-  gst_util_set_object_arg (G_OBJECT (element), "participant-attributes", "< (string)lonely >");
-  gst_util_set_object_arg (G_OBJECT (element), "participant-attributes", "< (string)a, (string)1, (string)b >");
-  gst_util_set_object_arg (G_OBJECT (element), "turn-servers", "< (string)\"turn://u:p@h:1\", (string)\"\" >");
-  gst_util_set_object_arg (G_OBJECT (element), "turn-servers", "< >");
+  set_array (element, "participant-attributes", "< (string)lonely >");
+  set_array (element, "participant-attributes", "< (string)a, (string)1, (string)b >");
+  set_array (element, "turn-servers", "< (string)\"turn://u:p@h:1\", (string)\"\" >");
+  set_array (element, "turn-servers", "< >");
   g_value_init (&value, GST_TYPE_ARRAY);
   g_object_get_property (G_OBJECT (element), "participant-attributes", &value);
   fail_unless_equals_int (gst_value_array_get_size (&value), 2);
@@ -527,7 +538,7 @@ GST_START_TEST (test_no_secret_in_the_log)
   add_token (f->server);
   g_object_set (f->element, "token", token, "api-secret", ELEMENT_SECRET, "token-headers", headers, "proxy-pw",
       ELEMENT_SECRET, NULL);
-  gst_util_set_object_arg (G_OBJECT (f->element), "turn-servers",
+  set_array (f->element, "turn-servers",
       "< (string)\"turn://user:" ELEMENT_SECRET "@127.0.0.1:1?transport=udp\" >");
   element_fixture_play (f);
   element_fixture_wait_progress (f, GST_PROGRESS_TYPE_COMPLETE, "connect");
@@ -552,7 +563,7 @@ GST_START_TEST (test_no_secret_in_a_dot_file)
   log_secrets = g_ptr_array_new_with_free_func (g_free);
   add_secret (ELEMENT_SECRET);
   g_object_set (f->element, "token-headers", headers, "proxy-pw", ELEMENT_SECRET, NULL);
-  gst_util_set_object_arg (G_OBJECT (f->element), "turn-servers",
+  set_array (f->element, "turn-servers",
       "< (string)\"turn://user:" ELEMENT_SECRET "@127.0.0.1:1?transport=udp\" >");
   element_fixture_play (f);
   element_fixture_wait_progress (f, GST_PROGRESS_TYPE_COMPLETE, "connect");
@@ -560,7 +571,7 @@ GST_START_TEST (test_no_secret_in_a_dot_file)
   add_token (f->server);
   dot = gst_debug_bin_to_dot_data (GST_BIN (f->pipeline), GST_DEBUG_GRAPH_SHOW_ALL
       | GST_DEBUG_GRAPH_SHOW_FULL_PARAMS);
-  fail_unless (strstr (dot, "webrtcbin") != NULL);
+  fail_unless (strstr (dot, "GstWebRTCBin") != NULL);
   fail_unless (find_secret (dot) == NULL, "a secret in the dot file: %s", find_secret (dot));
   element_fixture_free (f);
 }

@@ -220,22 +220,23 @@ element_feeder_new (ElementFixture * f, const gchar * pad_name, const gchar * ca
 void
 element_feeder_start (ElementFeeder * feeder)
 {
-  GstSegment segment;
   g_autofree gchar *stream_id = g_strdup_printf ("feeder/%p", feeder);
 
-  gst_segment_init (&segment, GST_FORMAT_TIME);
   gst_pad_push_event (feeder->src, gst_event_new_stream_start (stream_id));
-  gst_pad_push_event (feeder->src, gst_event_new_segment (&segment));
 }
 
 gboolean
 element_feeder_set_caps (ElementFeeder * feeder, const gchar * text)
 {
   g_autoptr (GstCaps) caps = gst_caps_from_string (text);
-  g_autoptr (GstEvent) segment = gst_pad_get_sticky_event (feeder->src, GST_EVENT_SEGMENT, 0);
+  GstSegment segment;
+  gboolean ok;
 
   fail_unless (caps != NULL, "%s", text);
-  return gst_pad_push_event (feeder->src, gst_event_new_caps (caps));
+  ok = gst_pad_push_event (feeder->src, gst_event_new_caps (caps));
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_pad_push_event (feeder->src, gst_event_new_segment (&segment));
+  return ok;
 }
 
 GstFlowReturn
