@@ -468,8 +468,15 @@ static void
 format_known_in_loop (gpointer data)
 {
   FormatChange *change = data;
+  GstLiveKitLocalTrack *track = change->track;
+  gboolean is_published;
 
-  change->track->delegate.format_known (change->track, change->track->delegate_data);
+  /* Whoever published it since the format was set has done so with this format. */
+  g_mutex_lock (&track->lock);
+  is_published = track->section && track->published_chain == track->chain;
+  g_mutex_unlock (&track->lock);
+  if (!is_published)
+    track->delegate.format_known (track, track->delegate_data);
 }
 
 gboolean

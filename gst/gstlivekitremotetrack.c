@@ -16,6 +16,8 @@
 /* Without data for so long a pad is shown as it is, so that applications need not wait for somebody to speak. */
 #define SHOW_ANYWAY_AFTER (2 * G_TIME_SPAN_SECOND)
 
+#define FILLER_PIXELS 16
+
 struct _GstLiveKitRemoteTrack
 {
   gatomicrefcount ref_count;
@@ -45,7 +47,7 @@ struct _GstLiveKitRemoteTrack
   gboolean has_ended;
 
   /* stream lock of the outlet */
-  gboolean needs_key_frame, has_segment, got_data;
+  gboolean needs_key_frame, has_segment, got_data, is_filled;
   GstClockTime position;        /* running time of what downstream has got */
 };
 
@@ -112,6 +114,18 @@ ensure_segment (GstLiveKitRemoteTrack * track)
   track->has_segment = TRUE;
 }
 
+/* When a publisher mutes or leaves, LiveKit's server sends some blank key frames of its own, 2 x 2 (H.264) or 8 x 8 (VP8)
+ * pixels. To a recording they are a change of size, which mp4mux refuses. */
+static gboolean
+is_filler (GstLiveKitRemoteTrack * track, GstCaps * caps)
+{
+  const GstStructure *structure = gst_caps_get_structure (caps, 0);
+  gint width, height;
+
+  return track->kind == LK_TRACK_VIDEO && gst_structure_get_int (structure, "width", &width)
+      && gst_structure_get_int (structure, "height", &height) && width <= FILLER_PIXELS && height <= FILLER_PIXELS;
+}
+
 static gboolean
 on_outlet_event (GstPad * outlet, GstObject * parent, GstEvent * event)
 {
@@ -120,7 +134,8 @@ on_outlet_event (GstPad * outlet, GstObject * parent, GstEvent * event)
 
   if (GST_EVENT_TYPE (event) == GST_EVENT_CAPS) {
     gst_event_parse_caps (event, &caps);
-    if (ensure_shown (track, caps))
+    track->is_filled = is_filler (track, caps);
+    if (!track->is_filled && ensure_shown (track, caps))
       gst_pad_push_event (track->pad, gst_event_new_caps (caps));
   }
   /* Stream-start, segment and tags are ours, gaps follow from the mute state, and EOS from the room. */
@@ -151,8 +166,10 @@ on_outlet_buffer (GstPad * outlet, GstObject * parent, GstBuffer * buffer)
   GstFlowReturn flow;
 
   track->got_data = TRUE;
-  if (track->pad == NULL || (is_video && track->needs_key_frame && !is_key_frame)) {
-    if (track->pad && gst_pad_is_linked (track->pad))
+  if (track->is_filled)
+    track->needs_key_frame = TRUE;
+  if (track->pad == NULL || track->is_filled || (is_video && track->needs_key_frame && !is_key_frame)) {
+    if (track->pad && !track->is_filled && gst_pad_is_linked (track->pad))
       gst_livekit_remote_track_want_key_frame (track);
     count (track, buffer, TRUE, FALSE);
     gst_buffer_unref (buffer);

@@ -79,7 +79,9 @@ check_media (const GstSDPMessage * sdp, guint index, GHashTable * mids, GError *
     return refuse (error, "an a=mid twice", index);
   if (g_strcmp0 (kind, "audio") != 0 && g_strcmp0 (kind, "video") != 0 && g_strcmp0 (kind, "application") != 0)
     return refuse (error, "an unknown kind of media", index);
-  if (gst_sdp_media_formats_len (media) == 0 || gst_sdp_media_formats_len (media) > 256)
+  /* An m-line without any gives one that is empty. */
+  if (gst_sdp_media_formats_len (media) == 0 || gst_sdp_media_formats_len (media) > 256
+      || *gst_sdp_media_get_format (media, 0) == '\0')
     return refuse (error, "no formats, or too many", index);
   if (!has_value (sdp, media, "ice-ufrag") || !has_value (sdp, media, "ice-pwd"))
     return refuse (error, "no ICE credentials", index);
