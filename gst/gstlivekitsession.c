@@ -464,6 +464,7 @@ on_room_state_changed (LkRoom * room, LkRoomState state, const GError * error, g
       if (session->was_connected)
         return;
       session->is_joined = FALSE;
+      gst_livekit_session_orphan_all_in_loop (session);
       close_peers (session);
       if (session->state != GST_LIVEKIT_CONNECTION_STATE_CONNECTING || attempt > 1)
         gst_livekit_session_set_state_in_loop (session, GST_LIVEKIT_CONNECTION_STATE_CONNECTING, error, attempt,
@@ -561,8 +562,15 @@ on_room_publish_failed (LkRoom * room, const gchar * cid, const GError * error, 
   GstLiveKitSession *session = data;
   GstLiveKitLocalTrack *track = gst_livekit_session_find_local (session, cid, NULL);
 
-  if (track)
-    gst_livekit_local_track_fail_in_loop (track, room, error);
+  if (track == NULL)
+    return;
+  if (g_error_matches (error, LK_ERROR, LK_ERROR_CANCELLED)) {
+    /* A resume has swallowed the announcement. */
+    gst_livekit_local_track_unpublish_in_loop (track, room);
+    gst_livekit_session_publish_all_in_loop (session);
+    return;
+  }
+  gst_livekit_local_track_fail_in_loop (track, room, error);
 }
 
 static void

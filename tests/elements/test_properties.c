@@ -543,7 +543,7 @@ GST_START_TEST (test_no_secret_in_the_log)
   element_fixture_play (f);
   element_fixture_wait_progress (f, GST_PROGRESS_TYPE_COMPLETE, "connect");
   element_fixture_request (f, LIVEKIT__SIGNAL_REQUEST__MESSAGE_OFFER, 0);
-  fake_server_push_refresh_token (f->server, "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJ4In0." ELEMENT_SECRET);
+  fake_server_push_refresh_token (f->server, token);
   fake_server_push_leave (f->server, LIVEKIT__LEAVE_REQUEST__ACTION__RECONNECT,
       LIVEKIT__DISCONNECT_REASON__STATE_MISMATCH);
   fail_unless (fake_server_wait_joins (f->server, 3, ELEMENT_WAIT_MS));

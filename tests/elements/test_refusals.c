@@ -381,15 +381,17 @@ GST_START_TEST (test_no_room)
 
 GST_END_TEST;
 
-/* The error names the grant. */
+/* The error names the grant, and nothing is connected. */
 GST_START_TEST (test_missing_grant)
 {
   gboolean is_src = __i__ == 1;
   ElementFixture *f = element_fixture_new (factories[__i__]);
+  g_autofree gchar *token = make_token (is_src ? "\"roomJoin\":true,\"room\":\"lab\",\"canSubscribe\":false" :
+      "\"roomJoin\":true,\"room\":\"lab\",\"canPublish\":false", 600);
 
-  fake_server_set_permission (f->server, is_src, !is_src);
+  g_object_set (f->element, "token", token, NULL);
   element_fixture_set_state (f, GST_STATE_PLAYING);
-  expect_refusal (f, GST_RESOURCE_ERROR_NOT_AUTHORIZED, "permission", is_src ? "canSubscribe" : "canPublish", 1);
+  expect_refusal (f, GST_RESOURCE_ERROR_NOT_AUTHORIZED, "permission", is_src ? "canSubscribe" : "canPublish", 0);
   element_fixture_free (f);
 }
 
@@ -400,8 +402,10 @@ GST_START_TEST (test_grant_that_nobody_needs)
 {
   gboolean is_src = __i__ == 1;
   ElementFixture *f = element_fixture_new (factories[__i__]);
+  g_autofree gchar *token = make_token (is_src ? "\"roomJoin\":true,\"room\":\"lab\",\"canPublish\":false" :
+      "\"roomJoin\":true,\"room\":\"lab\",\"canSubscribe\":false", 600);
 
-  fake_server_set_permission (f->server, !is_src, is_src);
+  g_object_set (f->element, "token", token, NULL);
   element_fixture_play (f);
   element_fixture_wait_progress (f, GST_PROGRESS_TYPE_COMPLETE, "connect");
   element_fixture_free (f);
@@ -487,7 +491,7 @@ GST_START_TEST (test_wrong_caps)
 
   element_fixture_play (f);
   element_feeder_start (feeder);
-  fail_if (element_feeder_set_caps (feeder, wrong_caps[__i__].caps));
+  element_feeder_set_caps (feeder, wrong_caps[__i__].caps);
   fail_unless_equals_int (element_feeder_push (feeder), GST_FLOW_NOT_NEGOTIATED);
   text = element_fixture_expect_error (f, GST_STREAM_ERROR, GST_STREAM_ERROR_WRONG_TYPE, NULL);
   check_text (text, wrong_caps[__i__].hint);
@@ -502,9 +506,12 @@ GST_START_TEST (test_buffer_without_caps)
 {
   ElementFixture *f = element_fixture_new ("livekitsink");
   ElementFeeder *feeder = element_feeder_new (f, "video_%u", NULL, TRUE);
+  GstSegment segment;
 
+  gst_segment_init (&segment, GST_FORMAT_TIME);
   element_fixture_play (f);
   element_feeder_start (feeder);
+  gst_pad_push_event (feeder->src, gst_event_new_segment (&segment));
   fail_unless_equals_int (element_feeder_push (feeder), GST_FLOW_NOT_NEGOTIATED);
   element_feeder_free (feeder);
   element_fixture_free (f);
@@ -515,25 +522,27 @@ GST_END_TEST;
 GST_START_TEST (test_two_pads_of_one_name)
 {
   ElementFixture *f = element_fixture_new ("livekitsink");
-  ElementFeeder *first = element_feeder_new (f, "video_%u", NULL, TRUE);
-  ElementFeeder *second = element_feeder_new (f, "video_%u", NULL, TRUE);
+  ElementFeeder *front = element_feeder_new (f, "video_%u", NULL, TRUE);
+  ElementFeeder *other = element_feeder_new (f, "video_%u", NULL, TRUE);
   ElementFeeder *audio = element_feeder_new (f, "audio_%u", NULL, TRUE);
   g_autofree gchar *text = NULL;
 
-  g_object_set (first->sink, "track-name", "front", NULL);
-  g_object_set (second->sink, "track-name", "front", NULL);
+  g_object_set (front->sink, "track-name", "front", NULL);
+  g_object_set (other->sink, "track-name", "front", NULL);
   /* Of another kind it is another track. */
   g_object_set (audio->sink, "track-name", "front", NULL);
   element_fixture_play (f);
   element_feeder_start (audio);
-  fail_unless (element_feeder_set_caps (audio, OPUS_CAPS));
-  element_feeder_start (first);
-  fail_if (element_feeder_set_caps (first, VP8_CAPS));
+  element_feeder_set_caps (audio, OPUS_CAPS);
+  fail_unless_equals_int (element_feeder_push (audio), GST_FLOW_OK);
+  element_feeder_start (front);
+  element_feeder_set_caps (front, VP8_CAPS);
+  fail_unless_equals_int (element_feeder_push (front), GST_FLOW_NOT_NEGOTIATED);
   text = element_fixture_expect_error (f, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, NULL);
   check_text (text, "front");
   element_fixture_expect_no_more_errors (f);
-  element_feeder_free (first);
-  element_feeder_free (second);
+  element_feeder_free (front);
+  element_feeder_free (other);
   element_feeder_free (audio);
   element_fixture_free (f);
 }

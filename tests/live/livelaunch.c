@@ -6,6 +6,7 @@
  * come on standard input: "eos", "set ELEMENT PROPERTY VALUE", "get ELEMENT PROPERTY", "release ELEMENT PAD", "quit".
  */
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <glib-unix.h>
@@ -515,12 +516,14 @@ count_entries (const gchar * path)
   return n;
 }
 
+/* Without what the allocator keeps for later. */
 static guint
 resident_kib (void)
 {
   g_autofree gchar *status = NULL;
   const gchar *line;
 
+  malloc_trim (0);
   if (!g_file_get_contents ("/proc/self/status", &status, NULL, NULL) || !(line = strstr (status, "VmRSS:")))
     return 0;
   return (guint) g_ascii_strtoull (line + strlen ("VmRSS:"), NULL, 10);

@@ -225,18 +225,16 @@ element_feeder_start (ElementFeeder * feeder)
   gst_pad_push_event (feeder->src, gst_event_new_stream_start (stream_id));
 }
 
-gboolean
+void
 element_feeder_set_caps (ElementFeeder * feeder, const gchar * text)
 {
   g_autoptr (GstCaps) caps = gst_caps_from_string (text);
   GstSegment segment;
-  gboolean ok;
 
   fail_unless (caps != NULL, "%s", text);
-  ok = gst_pad_push_event (feeder->src, gst_event_new_caps (caps));
+  gst_pad_push_event (feeder->src, gst_event_new_caps (caps));
   gst_segment_init (&segment, GST_FORMAT_TIME);
   gst_pad_push_event (feeder->src, gst_event_new_segment (&segment));
-  return ok;
 }
 
 GstFlowReturn

@@ -60,7 +60,8 @@ typedef struct
 ElementFeeder *element_feeder_new (ElementFixture * f, const gchar * pad_name, const gchar * caps, gboolean is_live);
 void element_feeder_free (ElementFeeder * feeder);      /* releases the pad, if that has not been done */
 void element_feeder_release (ElementFeeder * feeder);
-gboolean element_feeder_set_caps (ElementFeeder * feeder, const gchar * caps);  /* and a segment */
+/* And a segment. Whether they were taken is told by the next push alone: caps are sticky. */
+void element_feeder_set_caps (ElementFeeder * feeder, const gchar * caps);
 GstFlowReturn element_feeder_push (ElementFeeder * feeder);     /* one buffer of nothing in particular */
 void element_feeder_start (ElementFeeder * feeder);     /* stream-start; new() with caps has done both */
 guint64 element_feeder_get_stat (ElementFeeder * feeder, const gchar * name);
