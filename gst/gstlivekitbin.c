@@ -805,6 +805,14 @@ gst_livekit_bin_get_property (GObject * object, guint id, GValue * value, GParam
   GST_OBJECT_UNLOCK (self);
 }
 
+/* GStreamer tells an application that forgets to go to NULL; but our thread must not outlive the element. */
+static void
+gst_livekit_bin_dispose (GObject * object)
+{
+  stop_session (GST_LIVEKIT_BIN (object));
+  G_OBJECT_CLASS (gst_livekit_bin_parent_class)->dispose (object);
+}
+
 static void
 gst_livekit_bin_finalize (GObject * object)
 {
@@ -1041,6 +1049,7 @@ gst_livekit_bin_class_init (GstLiveKitBinClass * klass)
 
   object_class->set_property = gst_livekit_bin_set_property;
   object_class->get_property = gst_livekit_bin_get_property;
+  object_class->dispose = gst_livekit_bin_dispose;
   object_class->finalize = gst_livekit_bin_finalize;
   GST_ELEMENT_CLASS (klass)->change_state = gst_livekit_bin_change_state;
   GST_BIN_CLASS (klass)->handle_message = gst_livekit_bin_handle_message;

@@ -525,12 +525,25 @@ typedef struct
   gpointer data;
 } TearDown;
 
+/* Descriptions that webrtcbin 1.22 is still working on while it goes to NULL leave elements behind that play on, and
+ * promises that nobody answers. Its operations run one by one: when this one is answered, so are those before it. */
+static void
+finish_operations (GstElement * webrtcbin)
+{
+  GstPromise *promise = gst_promise_new ();
+
+  g_signal_emit_by_name (webrtcbin, "get-stats", NULL, promise);
+  gst_promise_wait (promise);
+  gst_promise_unref (promise);
+}
+
 /* webrtcbin joins its threads here, so this may take a while and must not be one of them, nor the loop. */
 static gpointer
 tear_down_thread (gpointer data)
 {
   TearDown *job = data;
 
+  finish_operations (job->webrtcbin);
   gst_element_set_state (job->webrtcbin, GST_STATE_NULL);
   if (GST_OBJECT_PARENT (job->webrtcbin) == GST_OBJECT_CAST (job->host))
     gst_bin_remove (job->host, job->webrtcbin);

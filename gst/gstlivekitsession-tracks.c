@@ -139,6 +139,17 @@ gst_livekit_session_remove_track (GstLiveKitSession * session, GstLiveKitLocalTr
   post_track (session, track, FALSE, remove_track_in_loop);
 }
 
+void
+gst_livekit_session_republish_in_loop (GstLiveKitSession * session, GstLiveKitLocalTrack * track)
+{
+  /* It has ended or been released since. */
+  if (!g_ptr_array_find (session->local_tracks, track, NULL))
+    return;
+  unpublish (session, track);
+  if (publish (session, track))
+    gst_livekit_peer_negotiate_in_loop (session->publisher);
+}
+
 static void
 set_muted_in_loop (gpointer data)
 {

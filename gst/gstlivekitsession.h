@@ -60,6 +60,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstLiveKitSession, gst_livekit_session_unref)
 void gst_livekit_session_start (GstLiveKitSession * session, const GstLiveKitSessionSettings * settings);
 gboolean gst_livekit_session_stop (GstLiveKitSession * session);
 
+/* Room loop. The format of a track has become known, or another one. */
+void gst_livekit_session_republish_in_loop (GstLiveKitSession * session, GstLiveKitLocalTrack * track);
+
 /* Any thread. */
 LkLoop *gst_livekit_session_get_loop (GstLiveKitSession * session);
 void gst_livekit_session_add_track (GstLiveKitSession * session, GstLiveKitLocalTrack * track);

@@ -46,7 +46,7 @@ struct _GstLiveKitSink
 
   /* OBJECT_LOCK */
   guint n_video, n_audio;       /* next free pad numbers */
-  gboolean eos_is_posted;
+  gboolean eos_is_posted, error_is_posted;
 };
 
 static void gst_livekit_sink_child_proxy_init (gpointer iface, gpointer data);
@@ -89,10 +89,8 @@ publish_again_in_loop (GstLiveKitLocalTrack * track, gpointer data)
 {
   g_autoptr (GstLiveKitSession) session = gst_livekit_bin_ref_session (data);
 
-  if (session == NULL)
-    return;
-  gst_livekit_session_remove_track (session, track);
-  gst_livekit_session_add_track (session, track);
+  if (session)
+    gst_livekit_session_republish_in_loop (session, track);
 }
 
 static void
@@ -177,20 +175,35 @@ name_is_taken (GstLiveKitSink * self, GstLiveKitSinkPad * pad)
   return is_taken;
 }
 
+/* Upstream may try the same caps again and again; it is told once in a session. */
+static gboolean
+is_first_error (GstLiveKitSink * self)
+{
+  gboolean is_first;
+
+  GST_OBJECT_LOCK (self);
+  is_first = !self->error_is_posted;
+  self->error_is_posted = TRUE;
+  GST_OBJECT_UNLOCK (self);
+  return is_first;
+}
+
 static gboolean
 take_caps (GstLiveKitSink * self, GstLiveKitSinkPad * pad, GstCaps * caps)
 {
   if (name_is_taken (self, pad)) {
     g_autofree gchar *name = gst_livekit_sink_pad_dup_explicit_name (pad);
 
-    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("Two pads want to be the track '%s'.", name),
-        ("pad %s: give each pad a track-name of its own", GST_OBJECT_NAME (pad)));
+    if (is_first_error (self))
+      GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("Two pads want to be the track '%s'.", name),
+          ("pad %s: give each pad a track-name of its own", GST_OBJECT_NAME (pad)));
     return FALSE;
   }
   if (gst_livekit_local_track_set_caps (gst_livekit_sink_pad_get_track (pad), caps, is_upstream_live (GST_PAD (pad))))
     return TRUE;
-  GST_ELEMENT_ERROR (self, CORE, MISSING_PLUGIN, ("Elements for this codec are missing."),
-      ("caps %" GST_PTR_FORMAT, caps));
+  if (is_first_error (self))
+    GST_ELEMENT_ERROR (self, CORE, MISSING_PLUGIN, ("Elements for this codec are missing."),
+        ("caps %" GST_PTR_FORMAT, caps));
   return FALSE;
 }
 
@@ -320,7 +333,7 @@ accept_caps (GstPad * pad, GstObject * parent, GstQuery * query)
   gst_query_parse_accept_caps (query, &caps);
   ok = gst_caps_can_intersect (caps, ours);
   gst_query_set_accept_caps_result (query, ok);
-  if (!ok)
+  if (!ok && is_first_error (GST_LIVEKIT_SINK (parent)))
     GST_ELEMENT_ERROR (parent, STREAM, WRONG_TYPE, ("%s", encoder_hint (caps)),
         ("pad %s cannot publish %" GST_PTR_FORMAT, GST_OBJECT_NAME (pad), caps));
   return TRUE;
@@ -485,6 +498,7 @@ static void
 gst_livekit_sink_started (GstLiveKitBin * bin, GstLiveKitSession * session)
 {
   GST_LIVEKIT_SINK (bin)->eos_is_posted = FALSE;
+  GST_LIVEKIT_SINK (bin)->error_is_posted = FALSE;
   for_each_pad (GST_LIVEKIT_SINK (bin), start_pad, session);
 }
 

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,10 @@ CACHE = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '
 MODULES = pathlib.Path(os.environ.get('LIVE_NODE_MODULES') or CACHE / 'node-tests' / 'node_modules')
 SDK_PYTHON = os.environ.get('LIVE_SDK_PYTHON') or str(CACHE / 'venv' / 'bin' / 'python3')
 CHROMIUM = os.environ.get('LIVE_CHROMIUM') or shutil.which('chromium') or shutil.which('chromium-browser')
+
+
+# What the leaks tracer finds in every process with a dtlsdec: GStreamer's DTLS plugin keeps one agent for all (1.22).
+ALIVE_UPSTREAM = {'GstDtlsAgent'}
 
 
 class Failure(Exception):
@@ -236,6 +241,8 @@ class Bench:
         """Starts livelaunch. Keys of the test server come by the defaults for loopback."""
         variables = {'GST_DEBUG': debug or os.environ.get('GST_DEBUG', '2,livekit*:5'),
                      'GST_DEBUG_FILE': str(self.folder / (name + '.gst.log'))}
+        if os.environ.get('LIVE_LEAKS'):
+            variables.update(GST_TRACERS='leaks', GST_DEBUG=variables['GST_DEBUG'] + ',GST_TRACER:7')
         command = [str(self.build / 'tests' / 'live' / 'livelaunch'), *options, pipeline]
         launch = Launch(command, self.folder / (name + '.log'), self.environment(**variables))
         self.stack.callback(launch.close)
@@ -275,6 +282,16 @@ class Bench:
             found = self.server.participants(self.room).get(identity, {}).get('tracks', [])
             return found if len(found) >= n_tracks else None
         return wait_until(tracks, '%s has %d tracks in the room' % (identity, n_tracks), seconds)
+
+    def check_logs(self):
+        """No process of ours may have printed a warning or worse of GLib's."""
+        for log in sorted(self.folder.glob('*.log')):
+            if log.name not in ('livekit-server.log', 'browser.log', 'sdk.log') and not log.name.endswith('.gst.log'):
+                found = re.search(r'.*(CRITICAL|WARNING) \*\*(?!.*Leaks detected).*', log.read_text(errors='replace'))
+                check(not found, '%s: %s', log, found and found.group(0))
+        for log in sorted(self.folder.glob('*.gst.log')):
+            alive = set(re.findall(r'object-alive, type-name=\(string\)(\w+)', log.read_text(errors='replace')))
+            check(alive <= ALIVE_UPSTREAM, '%s: still alive at the end: %s', log, sorted(alive - ALIVE_UPSTREAM))
 
     def wait_alone(self, seconds=20):
         wait_until(lambda: not self.server.participants(self.room), 'the room is empty', seconds)

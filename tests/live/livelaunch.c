@@ -40,6 +40,7 @@ typedef struct
 
 static gchar **opt_watch, **opt_branch, **opt_paint, **opt_read, **opt_digest, **opt_declare;
 static gint opt_cycles, opt_until = 20, opt_pads = 1;
+static gboolean opt_stay;
 
 static const GOptionEntry entries[] = {
   {"watch", 'w', 0, G_OPTION_ARG_STRING_ARRAY, &opt_watch, "Report pads, first buffers, gaps and EOS", "ELEMENT"},
@@ -48,6 +49,7 @@ static const GOptionEntry entries[] = {
   {"read", 'r', 0, G_OPTION_ARG_STRING_ARRAY, &opt_read, "Print the numbers of frames that reach it", "ELEMENT"},
   {"digest", 'd', 0, G_OPTION_ARG_STRING_ARRAY, &opt_digest, "Print digests of buffers that reach it", "ELEMENT"},
   {"declare", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_declare, "Make it declare 2 s of latency", "ELEMENT"},
+  {"stay", 0, 0, G_OPTION_ARG_NONE, &opt_stay, "Go on after EOS", NULL},
   {"cycles", 'c', 0, G_OPTION_ARG_INT, &opt_cycles, "Go N times to PLAYING and back to NULL", "N"},
   {"until", 'u', 0, G_OPTION_ARG_INT, &opt_until, "Buffers on each watched pad that end a cycle", "N"},
   {"pads", 0, 0, G_OPTION_ARG_INT, &opt_pads, "Number of watched pads that it takes", "N"},
@@ -380,7 +382,8 @@ bus_message (GstBus * bus, GstMessage * message, gpointer data)
       break;
     case GST_MESSAGE_EOS:
       emit (gst_structure_new_empty ("eos"));
-      g_main_loop_quit (app->loop);
+      if (!opt_stay)
+        g_main_loop_quit (app->loop);
       break;
     default:
       break;
@@ -682,5 +685,6 @@ main (int argc, char **argv)
   g_ptr_array_unref (app.pads);
   g_hash_table_unref (app.branches);
   g_main_loop_unref (app.loop);
+  gst_deinit ();                /* the leaks tracer prints what is alive now */
   return app.result;
 }

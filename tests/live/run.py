@@ -42,6 +42,7 @@ def run_test(name, function, build):
     try:
         with bench:
             function(bench)
+            bench.check_logs()
     except Failure as failure:
         problem = str(failure)
     except Exception:  # a fault of the test itself is a failure as well
