@@ -58,7 +58,7 @@ struct _GstLiveKitPeer
   gpointer track_codec_data;
 
   /* OBJECT_LOCK of webrtcbin */
-  GWeakRef dtlsdec, rtpssrcdemux;
+  GWeakRef dtlsdec;
 };
 
 /* Runs @func (peer, result) on the loop unless the peer is closed meanwhile; @result is freed by @free_result. */

@@ -526,8 +526,11 @@ local_answer_set_in_loop (GstLiveKitPeer * peer, gpointer unused)
 {
   g_autofree gchar *text = NULL;
   g_autoptr (GHashTable) mid_to_track = g_steal_pointer (&peer->mid_to_track);
+  g_autoptr (GHashTable) ssrcs = g_hash_table_new (NULL, NULL);
   GstSDPMessage *wire;
 
+  gst_livekit_sdp_collect_ssrcs (peer->remote_sdp, ssrcs);
+  gst_livekit_receive_gate_add_ssrcs (peer->gate, ssrcs);
   gst_sdp_message_copy (peer->local_sdp, &wire);
   for (guint i = 0; i < gst_sdp_message_medias_len (wire); i++) {
     const gchar *theirs = gst_livekit_sdp_get_direction (gst_sdp_message_get_media (peer->remote_sdp, i));

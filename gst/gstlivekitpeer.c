@@ -359,7 +359,7 @@ on_webrtcbin_deep_element_added (GstBin * webrtcbin, GstBin * parent, GstElement
   else if (g_str_equal (name, "dtlsdec"))
     g_weak_ref_set (&peer->dtlsdec, element);
   else if (g_str_equal (name, "rtpssrcdemux"))
-    g_weak_ref_set (&peer->rtpssrcdemux, element);
+    gst_livekit_receive_gate_set_demux (peer->gate, element);
   else if (g_str_equal (name, "rtpsession"))
     set_up_rtpsession (element);
   else if (g_str_equal (name, "rtpbin"))
@@ -478,7 +478,6 @@ gst_livekit_peer_new (GstBin * host, LkLoop * loop, const GstLiveKitPeerConfig *
   peer->recv_sections = g_ptr_array_new_with_free_func (recv_section_free);
   peer->local_candidates = g_ptr_array_new_with_free_func (g_free);
   g_weak_ref_init (&peer->dtlsdec, NULL);
-  g_weak_ref_init (&peer->rtpssrcdemux, NULL);
 
   g_object_set (webrtcbin, "bundle-policy", GST_WEBRTC_BUNDLE_POLICY_MAX_BUNDLE, "latency", config->latency_ms, NULL);
   connect_signals (peer);
@@ -510,7 +509,6 @@ gst_livekit_peer_unref (GstLiveKitPeer * peer)
   g_clear_pointer (&peer->remote_sdp, gst_sdp_message_free);
   g_clear_pointer (&peer->mid_to_track, g_hash_table_unref);
   g_weak_ref_clear (&peer->dtlsdec);
-  g_weak_ref_clear (&peer->rtpssrcdemux);
   gst_livekit_receive_gate_unref (peer->gate);
   gst_object_unref (peer->webrtcbin);
   lk_loop_unref (peer->loop);
@@ -586,13 +584,12 @@ gst_livekit_peer_get_webrtcbin (GstLiveKitPeer * peer)
 void
 gst_livekit_peer_clear_stream_in_loop (GstLiveKitPeer * peer, GstPad * pad)
 {
-  g_autoptr (GstElement) demux = g_weak_ref_get (&peer->rtpssrcdemux);
   g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
   guint ssrc;
 
   lk_loop_assert_current (peer->loop);
-  if (demux && caps && gst_structure_get_uint (gst_caps_get_structure (caps, 0), "ssrc", &ssrc))
-    g_signal_emit_by_name (demux, "clear-ssrc", ssrc);
+  if (caps && gst_structure_get_uint (gst_caps_get_structure (caps, 0), "ssrc", &ssrc))
+    gst_livekit_receive_gate_end_stream (peer->gate, ssrc);
 }
 
 typedef struct

@@ -20,6 +20,9 @@ struct _GstLiveKitReceiveGate
   GMutex lock;                  /* around all below; never held while pushing */
   GHashTable *known;            /* SSRC */
   GQueue held;                  /* GstBuffer, in order of arrival */
+  GHashTable *ended;            /* SSRC */
+  GArray *to_clear;             /* SSRC */
+  GWeakRef demux;
   gboolean is_verified, answer_due, may_release;
 };
 
@@ -60,6 +63,9 @@ gst_livekit_receive_gate_new (void)
   g_mutex_init (&gate->lock);
   gate->known = g_hash_table_new (NULL, NULL);
   g_queue_init (&gate->held);
+  gate->ended = g_hash_table_new (NULL, NULL);
+  gate->to_clear = g_array_new (FALSE, FALSE, sizeof (guint));
+  g_weak_ref_init (&gate->demux, NULL);
   gate->last_packet_ms = (gint) now_ms ();
   return gate;
 }
@@ -78,6 +84,9 @@ gst_livekit_receive_gate_unref (GstLiveKitReceiveGate * gate)
     return;
   g_queue_clear_full (&gate->held, (GDestroyNotify) gst_buffer_unref);
   g_hash_table_unref (gate->known);
+  g_hash_table_unref (gate->ended);
+  g_array_unref (gate->to_clear);
+  g_weak_ref_clear (&gate->demux);
   g_mutex_clear (&gate->lock);
   g_free (gate);
 }
@@ -113,6 +122,50 @@ take_released_locked (GstLiveKitReceiveGate * gate, GQueue * released)
   gate->held = kept;
 }
 
+void
+gst_livekit_receive_gate_set_demux (GstLiveKitReceiveGate * gate, GstElement * rtpssrcdemux)
+{
+  g_weak_ref_set (&gate->demux, rtpssrcdemux);
+}
+
+void
+gst_livekit_receive_gate_end_stream (GstLiveKitReceiveGate * gate, guint32 ssrc)
+{
+  guint number = ssrc;
+
+  g_mutex_lock (&gate->lock);
+  g_hash_table_add (gate->ended, GUINT_TO_POINTER (number));
+  g_array_append_val (gate->to_clear, number);
+  g_mutex_unlock (&gate->lock);
+}
+
+/* On the thread that all packets of the transport come on. */
+static void
+clear_ended (GstLiveKitReceiveGate * gate)
+{
+  g_autoptr (GArray) to_clear = NULL;
+  g_autoptr (GstElement) demux = NULL;
+
+  g_mutex_lock (&gate->lock);
+  if (gate->to_clear->len > 0) {
+    to_clear = gate->to_clear;
+    gate->to_clear = g_array_new (FALSE, FALSE, sizeof (guint));
+  }
+  g_mutex_unlock (&gate->lock);
+  if (to_clear == NULL)
+    return;
+  demux = g_weak_ref_get (&gate->demux);
+  for (guint i = 0; demux && i < to_clear->len; i++)
+    g_signal_emit_by_name (demux, "clear-ssrc", g_array_index (to_clear, guint, i));
+}
+
+static GstPadProbeReturn
+on_report (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  clear_ended (data);
+  return GST_PAD_PROBE_OK;
+}
+
 static GstPadProbeReturn
 on_packet (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
@@ -122,10 +175,13 @@ on_packet (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   GQueue released = G_QUEUE_INIT;
   GstBuffer *earlier;
 
+  clear_ended (gate);
   g_mutex_lock (&gate->lock);
   if (gate->may_release)
     take_released_locked (gate, &released);
-  if (!may_pass_locked (gate, buffer)) {
+  if (g_hash_table_contains (gate->ended, GUINT_TO_POINTER (read_ssrc (buffer)))) {
+    answer = GST_PAD_PROBE_DROP;
+  } else if (!may_pass_locked (gate, buffer)) {
     if (g_queue_get_length (&gate->held) < MAX_HELD_PACKETS)
       g_queue_push_tail (&gate->held, gst_buffer_ref (buffer));
     answer = GST_PAD_PROBE_DROP;
@@ -150,8 +206,11 @@ void
 gst_livekit_receive_gate_attach (GstLiveKitReceiveGate * gate, GstElement * srtpdec)
 {
   g_autoptr (GstPad) pad = gst_element_get_static_pad (srtpdec, "rtp_src");
+  g_autoptr (GstPad) rtcp_pad = gst_element_get_static_pad (srtpdec, "rtcp_src");
 
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, on_packet, gst_livekit_receive_gate_ref (gate),
+      (GDestroyNotify) gst_livekit_receive_gate_unref);
+  gst_pad_add_probe (rtcp_pad, GST_PAD_PROBE_TYPE_BUFFER, on_report, gst_livekit_receive_gate_ref (gate),
       (GDestroyNotify) gst_livekit_receive_gate_unref);
 }
 
@@ -181,8 +240,10 @@ gst_livekit_receive_gate_add_ssrcs (GstLiveKitReceiveGate * gate, GHashTable * s
 
   g_mutex_lock (&gate->lock);
   g_hash_table_iter_init (&iter, ssrcs);
-  while (g_hash_table_iter_next (&iter, &ssrc, NULL))
+  while (g_hash_table_iter_next (&iter, &ssrc, NULL)) {
     g_hash_table_add (gate->known, ssrc);
+    g_hash_table_remove (gate->ended, ssrc);
+  }
   gate->may_release = TRUE;
   g_mutex_unlock (&gate->lock);
 }

@@ -13,6 +13,12 @@ typedef struct _GstLiveKitReceiveGate GstLiveKitReceiveGate;
 GstLiveKitReceiveGate *gst_livekit_receive_gate_new (void);
 GstLiveKitReceiveGate *gst_livekit_receive_gate_ref (GstLiveKitReceiveGate * gate);
 void gst_livekit_receive_gate_unref (GstLiveKitReceiveGate * gate);
+/* Where streams are freed: the rtpssrcdemux behind. */
+void gst_livekit_receive_gate_set_demux (GstLiveKitReceiveGate * gate, GstElement * rtpssrcdemux);
+/* The stream of @ssrc is over: what still comes of it is dropped, and its jitter buffer and threads are freed before the
+ * next packet of any stream passes. Not at once: rtpssrcdemux 1.22 makes its pads twice when it is told while one is being
+ * made. A later answer that names the SSRC lets it in again. */
+void gst_livekit_receive_gate_end_stream (GstLiveKitReceiveGate * gate, guint32 ssrc);
 void gst_livekit_receive_gate_attach (GstLiveKitReceiveGate * gate, GstElement * srtpdec);
 /* Notes when anything comes in from @nicesrc, media, RTCP or DTLS. */
 void gst_livekit_receive_gate_watch (GstLiveKitReceiveGate * gate, GstElement * nicesrc);

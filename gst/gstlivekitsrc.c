@@ -232,7 +232,6 @@ post_collection (GstLiveKitSrc * self)
 {
   g_autofree gchar *room = gst_livekit_bin_dup_room (GST_LIVEKIT_BIN (self));
   g_autoptr (GstStreamCollection) collection = gst_stream_collection_new (room);
-  g_autoptr (GList) streams = NULL;
 
   GST_OBJECT_LOCK (self);
   for (GList * item = GST_ELEMENT (self)->srcpads; item; item = item->next) {
