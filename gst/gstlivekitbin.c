@@ -81,6 +81,9 @@ typedef struct
   GstLiveKitConnectionState connection_state;
   GstStructure *room_info;
   gboolean error_is_posted, is_stopping;
+
+  /* state changes */
+  gboolean is_warm;
 } GstLiveKitBinPrivate;
 
 G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (GstLiveKitBin, gst_livekit_bin, GST_TYPE_BIN);
@@ -385,6 +388,16 @@ stop_session (GstLiveKitBin * self)
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CONNECTION_STATE]);
 }
 
+static void
+cool_down (GstLiveKitBin * self)
+{
+  GstLiveKitBinPrivate *priv = get_private (self);
+
+  if (priv->is_warm)
+    gst_livekit_peer_cool_down ();
+  priv->is_warm = FALSE;
+}
+
 /* No DTLS without sinks that play. */
 static void
 tell_paused (GstLiveKitBin * self, gboolean is_paused)
@@ -404,6 +417,7 @@ gst_livekit_bin_change_state (GstElement * element, GstStateChange transition)
   switch (transition) {
     case GST_STATE_CHANGE_NULL_TO_READY:
       gst_livekit_peer_warm_up ();
+      get_private (self)->is_warm = TRUE;
       break;
     case GST_STATE_CHANGE_READY_TO_PAUSED:
       if (!start_session (self))
@@ -421,7 +435,7 @@ gst_livekit_bin_change_state (GstElement * element, GstStateChange transition)
   result = GST_ELEMENT_CLASS (gst_livekit_bin_parent_class)->change_state (element, transition);
   if (transition == GST_STATE_CHANGE_READY_TO_NULL
       || (transition == GST_STATE_CHANGE_NULL_TO_READY && result == GST_STATE_CHANGE_FAILURE))
-    gst_livekit_peer_cool_down ();
+    cool_down (self);
   if (result == GST_STATE_CHANGE_FAILURE) {
     if (transition == GST_STATE_CHANGE_READY_TO_PAUSED)
       stop_session (self);
@@ -805,11 +819,12 @@ gst_livekit_bin_get_property (GObject * object, guint id, GValue * value, GParam
   GST_OBJECT_UNLOCK (self);
 }
 
-/* GStreamer tells an application that forgets to go to NULL; but our thread must not outlive the element. */
+/* GStreamer tells an application that forgets to go to NULL; but our threads must not outlive the element. */
 static void
 gst_livekit_bin_dispose (GObject * object)
 {
   stop_session (GST_LIVEKIT_BIN (object));
+  cool_down (GST_LIVEKIT_BIN (object));
   G_OBJECT_CLASS (gst_livekit_bin_parent_class)->dispose (object);
 }
 

@@ -296,6 +296,8 @@ GST_START_TEST (test_participants_and_tracks_are_told)
   fail_unless_equals_string (gst_structure_get_string (alice, "action"), "joined");
   fail_unless_equals_string (gst_structure_get_string (alice, "sid"), "PA_alice");
   fail_unless_equals_string (gst_structure_get_string (alice, "name"), "Alice");
+  /* Muting is told of tracks that are subscribed to. */
+  element_fixture_request (f, SUBSCRIPTION, 0);
   fake_server_mute_track (f->server, "PA_alice", "TR_cam", TRUE);
   gst_structure_free (element_fixture_wait_structure (f, "livekit-track", "action", "muted"));
   fake_server_mute_track (f->server, "PA_alice", "TR_cam", FALSE);
