@@ -80,7 +80,7 @@ typedef struct
   GstLiveKitSession *session;
   GstLiveKitConnectionState connection_state;
   GstStructure *room_info;
-  gboolean error_is_posted, is_stopping;
+  gboolean error_is_posted, has_joined;
 
   /* state changes */
   gboolean is_warm;
@@ -217,7 +217,8 @@ on_session_joined (GstLiveKitSession * session, const gchar * room, const gchar 
   gboolean room_changed, identity_changed, is_first;
 
   GST_OBJECT_LOCK (self);
-  is_first = priv->connection_state == GST_LIVEKIT_CONNECTION_STATE_CONNECTING;
+  is_first = !priv->has_joined;
+  priv->has_joined = TRUE;
   room_changed = g_strcmp0 (priv->room, room) != 0;
   identity_changed = g_strcmp0 (priv->identity, identity) != 0;
   priv->room_is_ours |= priv->room == NULL;
@@ -320,7 +321,8 @@ check_settings (const GstLiveKitSessionSettings * settings, GError ** error)
 
   if (*error || (settings->room.server_url && !lk_room_check_server_url (settings->room.server_url, error)))
     return;
-  lk_token_source_check (settings->room.token_source, settings->room.room, now_s, error);
+  lk_token_source_check (settings->room.token_source, settings->room.room,
+      settings->room.needs_publish, settings->room.needs_subscribe, now_s, error);
 }
 
 static gboolean
@@ -343,7 +345,7 @@ start_session (GstLiveKitBin * self)
   check_settings (&settings, &error);
   if (error == NULL)
     gst_livekit_session_start (session, &settings);
-  priv->error_is_posted = FALSE;
+  priv->error_is_posted = priv->has_joined = FALSE;
   GST_OBJECT_UNLOCK (self);
   g_clear_pointer (&settings.room.token_source, lk_token_source_unref);
   if (error) {
@@ -362,6 +364,7 @@ stop_session (GstLiveKitBin * self)
 {
   GstLiveKitBinPrivate *priv = get_private (self);
   GstLiveKitSession *session;
+  GstLiveKitConnectionState state;
   gboolean state_changed;
 
   GST_OBJECT_LOCK (self);
@@ -376,7 +379,8 @@ stop_session (GstLiveKitBin * self)
     GST_WARNING_OBJECT (self, "a webrtcbin did not stop in time and is left behind");
   GST_LIVEKIT_BIN_GET_CLASS (self)->stopped (self);
   GST_OBJECT_LOCK (self);
-  state_changed = priv->connection_state != GST_LIVEKIT_CONNECTION_STATE_DISCONNECTED;
+  state = priv->connection_state;
+  state_changed = state != GST_LIVEKIT_CONNECTION_STATE_DISCONNECTED;
   priv->connection_state = GST_LIVEKIT_CONNECTION_STATE_DISCONNECTED;
   if (priv->room_is_ours)
     g_clear_pointer (&priv->room, g_free);
@@ -384,6 +388,10 @@ stop_session (GstLiveKitBin * self)
     g_clear_pointer (&priv->identity, g_free);
   priv->room_is_ours = priv->identity_is_ours = FALSE;
   GST_OBJECT_UNLOCK (self);
+  if (state == GST_LIVEKIT_CONNECTION_STATE_RECONNECTING)
+    post_progress (self, GST_PROGRESS_TYPE_CANCELED, "reconnect", "Stopped");
+  else if (state == GST_LIVEKIT_CONNECTION_STATE_CONNECTING && !priv->has_joined)
+    post_progress (self, GST_PROGRESS_TYPE_CANCELED, "connect", "Stopped");
   if (state_changed)
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CONNECTION_STATE]);
 }

@@ -6,6 +6,7 @@
 
 #include "gstlivekitpeer-private.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include "gstlivekitelements.h"
 #include "gstlivekitsdp.h"
@@ -547,6 +548,22 @@ local_answer_set_in_loop (GstLiveKitPeer * peer, gpointer unused)
   peer->offer_is_outstanding = FALSE;
 }
 
+/* webrtcbin answers with one codec, and the server takes no other later than in the first section of a kind. */
+static void
+edit_local_answer (GstLiveKitPeer * peer)
+{
+  for (guint i = 0; i < gst_sdp_message_medias_len (peer->local_sdp); i++) {
+    GstSDPMedia *media = (GstSDPMedia *) gst_sdp_message_get_media (peer->local_sdp, i);
+    const GstSDPMedia *offered = gst_sdp_message_get_media (peer->remote_sdp, i);
+    gint payload_type = 0;
+
+    if (g_strcmp0 (gst_sdp_media_get_media (media), "video") != 0 || gst_sdp_media_formats_len (media) == 0)
+      continue;
+    payload_type = atoi (gst_sdp_media_get_format (media, 0));
+    gst_livekit_sdp_answer_codecs (media, offered, gst_livekit_codec_from_payload_type (payload_type));
+  }
+}
+
 static void
 answer_made_in_loop (GstLiveKitPeer * peer, gpointer result)
 {
@@ -557,6 +574,7 @@ answer_made_in_loop (GstLiveKitPeer * peer, gpointer result)
     return;
   }
   keep_sdp (&peer->local_sdp, answer->sdp);
+  edit_local_answer (peer);
   if (peer->ice_ufrag)
     gst_livekit_sdp_set_ice_credentials (peer->local_sdp, peer->ice_ufrag, peer->ice_pwd);
   set_description (peer, "set-local-description", GST_WEBRTC_SDP_TYPE_ANSWER, peer->local_sdp,

@@ -510,7 +510,7 @@ gst_livekit_peer_unref (GstLiveKitPeer * peer)
   g_clear_pointer (&peer->mid_to_track, g_hash_table_unref);
   g_weak_ref_clear (&peer->dtlsdec);
   gst_livekit_receive_gate_unref (peer->gate);
-  gst_object_unref (peer->webrtcbin);
+  gst_clear_object (&peer->webrtcbin);
   lk_loop_unref (peer->loop);
   g_free (peer);
 }
@@ -563,9 +563,11 @@ gst_livekit_peer_close_in_loop (GstLiveKitPeer * peer, GDestroyNotify done, gpoi
   for (guint i = 0; i < peer->send_sections->len; i++)
     gst_livekit_peer_close_section_in_loop (peer, g_ptr_array_index (peer->send_sections, i));
   gst_element_set_locked_state (peer->webrtcbin, TRUE);
-  *job = (TearDown) {
-  gst_object_ref (peer->webrtcbin), gst_object_ref (peer->host), done, data};
   g_signal_handlers_disconnect_by_data (peer->webrtcbin, peer);
+  /* Whatever may still hold the peer, a promise that webrtcbin has lost for instance, does not hold webrtcbin. */
+  *job = (TearDown) {
+  g_steal_pointer (&peer->webrtcbin), gst_object_ref (peer->host), done, data};
+  g_ptr_array_set_size (peer->send_sections, 0);
   g_thread_unref (g_thread_new ("livekit-teardown", tear_down_thread, job));
 }
 
@@ -573,12 +575,6 @@ gboolean
 gst_livekit_peer_is_connected (GstLiveKitPeer * peer)
 {
   return peer->is_connected;
-}
-
-GstElement *
-gst_livekit_peer_get_webrtcbin (GstLiveKitPeer * peer)
-{
-  return peer->webrtcbin;
 }
 
 void

@@ -60,7 +60,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstLiveKitPeer, gst_livekit_peer_unref)
 void gst_livekit_peer_close_in_loop (GstLiveKitPeer * peer, GDestroyNotify done, gpointer data);
 
 gboolean gst_livekit_peer_is_connected (GstLiveKitPeer * peer);
-GstElement *gst_livekit_peer_get_webrtcbin (GstLiveKitPeer * peer);     /* not owned */
 
 /* Sending. A section is an m-line of ours with the sink pad behind it; a closed one of the same codec is used again, since
  * webrtcbin cannot give one back. @src_pad is linked to it; SSRC @ssrc is what its packets carry. */

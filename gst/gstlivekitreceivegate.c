@@ -240,10 +240,8 @@ gst_livekit_receive_gate_add_ssrcs (GstLiveKitReceiveGate * gate, GHashTable * s
 
   g_mutex_lock (&gate->lock);
   g_hash_table_iter_init (&iter, ssrcs);
-  while (g_hash_table_iter_next (&iter, &ssrc, NULL)) {
+  while (g_hash_table_iter_next (&iter, &ssrc, NULL))
     g_hash_table_add (gate->known, ssrc);
-    g_hash_table_remove (gate->ended, ssrc);
-  }
   gate->may_release = TRUE;
   g_mutex_unlock (&gate->lock);
 }

@@ -17,7 +17,8 @@ void gst_livekit_receive_gate_unref (GstLiveKitReceiveGate * gate);
 void gst_livekit_receive_gate_set_demux (GstLiveKitReceiveGate * gate, GstElement * rtpssrcdemux);
 /* The stream of @ssrc is over: what still comes of it is dropped, and its jitter buffer and threads are freed before the
  * next packet of any stream passes. Not at once: rtpssrcdemux 1.22 makes its pads twice when it is told while one is being
- * made. A later answer that names the SSRC lets it in again. */
+ * made. For good: rtpbin keeps its pad of that SSRC and cannot make it again, and the server gives a track that takes
+ * over a section another SSRC. */
 void gst_livekit_receive_gate_end_stream (GstLiveKitReceiveGate * gate, guint32 ssrc);
 void gst_livekit_receive_gate_attach (GstLiveKitReceiveGate * gate, GstElement * srtpdec);
 /* Notes when anything comes in from @nicesrc, media, RTCP or DTLS. */

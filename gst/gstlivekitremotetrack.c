@@ -333,6 +333,19 @@ codec_of_pad (GstPad * pad)
   return NULL;
 }
 
+/* Hands the data over in place of the pad, so that webrtcbin never hears of what became of it: a jitter buffer keeps the
+ * first bad answer, and gives it to all packets of all streams from then on. */
+static GstPadProbeReturn
+deliver (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  if (GST_PAD_PROBE_INFO_TYPE (info) & GST_PAD_PROBE_TYPE_BUFFER_LIST)
+    gst_pad_chain_list (data, GST_PAD_PROBE_INFO_BUFFER_LIST (info));
+  else
+    gst_pad_chain (data, GST_PAD_PROBE_INFO_BUFFER (info));
+  GST_PAD_PROBE_INFO_FLOW_RETURN (info) = GST_FLOW_OK;
+  return GST_PAD_PROBE_HANDLED;
+}
+
 gboolean
 gst_livekit_remote_track_attach_in_loop (GstLiveKitRemoteTrack * track, GstLiveKitPeer * peer, GstPad * pad)
 {
@@ -355,6 +368,8 @@ gst_livekit_remote_track_attach_in_loop (GstLiveKitRemoteTrack * track, GstLiveK
   gst_pad_link_full (src_pad, track->outlet, GST_PAD_LINK_CHECK_NOTHING);
   gst_element_sync_state_with_parent (track->bin);
   gst_pad_link_full (pad, sink_pad, GST_PAD_LINK_CHECK_NOTHING);
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST, deliver,
+      gst_object_ref (sink_pad), gst_object_unref);
   GST_INFO_OBJECT (track->element, "media comes sid=%s codec=%s", track->publication->sid, codec->encoding_name);
   gst_livekit_peer_release_pad (pad, TRUE);
   return TRUE;

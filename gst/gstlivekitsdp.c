@@ -253,6 +253,34 @@ format_is (const GstSDPMedia * media, const gchar * format, const GstLiveKitCode
   return matches && params_fit;
 }
 
+static gboolean
+is_offered (const GstSDPMedia * offered, const GstLiveKitCodec * codec)
+{
+  gchar format[8];
+
+  g_snprintf (format, sizeof format, "%u", codec->payload_type);
+  for (guint i = 0; i < gst_sdp_media_formats_len (offered); i++) {
+    if (g_strcmp0 (gst_sdp_media_get_format (offered, i), format) == 0)
+      return format_is (offered, format, codec);
+  }
+  return FALSE;
+}
+
+void
+gst_livekit_sdp_answer_codecs (GstSDPMedia * media, const GstSDPMedia * offered, const GstLiveKitCodec * own)
+{
+  LkTrackKind kind = g_strcmp0 (gst_sdp_media_get_media (media), "video") == 0 ? LK_TRACK_VIDEO : LK_TRACK_AUDIO;
+
+  if (own == NULL || !is_offered (offered, own))
+    return;
+  remove_formats (media);
+  write_codec (media, own);
+  for (const GstLiveKitCodec * codec = gst_livekit_codecs (); codec->encoding_name; codec++) {
+    if (codec->kind == kind && codec != own && is_offered (offered, codec))
+      write_codec (media, codec);
+  }
+}
+
 void
 gst_livekit_sdp_prefer_codec (GstSDPMedia * media, const GstLiveKitCodec * codec)
 {

@@ -26,6 +26,8 @@ const gchar *gst_livekit_sdp_get_mid (const GstSDPMedia * media);       /* NULL 
 
 /* Writes the formats of an audio or video section anew from our table: @own first; then, if @all, the others of the kind. */
 void gst_livekit_sdp_write_codecs (GstSDPMedia * media, const GstLiveKitCodec * own, gboolean all);
+/* The same for the answer to @offered: only what that section offers under our numbers. */
+void gst_livekit_sdp_answer_codecs (GstSDPMedia * media, const GstSDPMedia * offered, const GstLiveKitCodec * own);
 /* Moves the formats of @codec to the front of the m-line. */
 void gst_livekit_sdp_prefer_codec (GstSDPMedia * media, const GstLiveKitCodec * codec);
 /* Gives every `a=ssrc:N msid:` and the `a=msid` line this stream and track id. */

@@ -22,26 +22,12 @@ lk_room_take_token (LkRoom * self, const gchar * token)
 }
 
 static gboolean
-check_grants (LkRoom * self, const LkTokenClaims * claims, GError ** error)
-{
-  if (self->needs_publish && !claims->can_publish) {
-    g_set_error (error, LK_ERROR, LK_ERROR_PERMISSION, "The access token does not grant canPublish");
-    return FALSE;
-  }
-  if (self->needs_subscribe && !claims->can_subscribe) {
-    g_set_error (error, LK_ERROR, LK_ERROR_PERMISSION, "The access token does not grant canSubscribe");
-    return FALSE;
-  }
-  return TRUE;
-}
-
-static gboolean
 take_fetched_token (LkRoom * self, LkTokenAnswer * answer, GError ** error)
 {
   g_autoptr (LkTokenClaims) claims = lk_token_read (answer->token, error);
 
   if (claims == NULL || !lk_token_check (claims, self->room_name, self->hooks.unix_s (), error)
-      || !check_grants (self, claims, error))
+      || !lk_token_check_grants (claims, self->needs_publish, self->needs_subscribe, error))
     return FALSE;
   lk_token_clear (self->token);
   self->token = g_steal_pointer (&answer->token);

@@ -471,3 +471,17 @@ lk_token_check (const LkTokenClaims * claims, const gchar * room, gint64 now_s, 
   }
   return TRUE;
 }
+
+gboolean
+lk_token_check_grants (const LkTokenClaims * claims, gboolean needs_publish, gboolean needs_subscribe, GError ** error)
+{
+  const gchar *missing = NULL;
+
+  if (needs_publish && !claims->can_publish)
+    missing = "canPublish";
+  else if (needs_subscribe && !claims->can_subscribe)
+    missing = "canSubscribe";
+  if (missing)
+    g_set_error (error, LK_ERROR, LK_ERROR_PERMISSION, "The access token does not grant %s", missing);
+  return missing == NULL;
+}

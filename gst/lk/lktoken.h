@@ -48,6 +48,10 @@ gchar *lk_token_sign (const gchar * input, gconstpointer key, gsize key_size);
  * at a time. Says nothing else about its grammar. */
 gboolean lk_token_json_is_sane (const gchar * text, gsize length, guint max_depth);
 
+/* LK_ERROR_PERMISSION naming the grant that is missing. */
+gboolean lk_token_check_grants (const LkTokenClaims * claims, gboolean needs_publish, gboolean needs_subscribe,
+    GError ** error);
+
 /* Overwrites and frees a secret string; NULL is fine. */
 void lk_token_clear (gchar * secret);
 

@@ -1064,7 +1064,8 @@ lk_token_source_fetch_finish (LkTokenSource * self, GAsyncResult * result, GErro
 }
 
 gboolean
-lk_token_source_check (LkTokenSource * self, const gchar * room, gint64 now_s, GError ** error)
+lk_token_source_check (LkTokenSource * self, const gchar * room, gboolean needs_publish, gboolean needs_subscribe,
+    gint64 now_s, GError ** error)
 {
   g_autoptr (LkTokenAnswer) answer = NULL;
   g_autoptr (LkTokenClaims) claims = NULL;
@@ -1077,5 +1078,6 @@ lk_token_source_check (LkTokenSource * self, const gchar * room, gint64 now_s, G
     return TRUE;
   answer = answer_literal (self, error);
   claims = answer ? lk_token_read (answer->token, error) : NULL;
-  return claims && lk_token_check (claims, room, now_s, error);
+  return claims && lk_token_check (claims, room, now_s, error)
+      && lk_token_check_grants (claims, needs_publish, needs_subscribe, error);
 }

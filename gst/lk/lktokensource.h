@@ -53,9 +53,10 @@ void lk_token_source_set_timeout_ms (LkTokenSource * source, guint timeout_ms);
 /* Always answers later, on the thread-default context of the caller. Cancelled: LK_ERROR_CANCELLED. A made-up identity
  * (gst-<host>-<random>) stays the same as long as the source lives. */
 
-/* What can be known of a token without asking anybody: a literal that is malformed, expired or for another room, a key
- * without a room. Any thread, before the first fetch. */
-gboolean lk_token_source_check (LkTokenSource * source, const gchar * room, gint64 now_s, GError ** error);
+/* What can be known of a token without asking anybody: a literal that is malformed, expired, for another room or without a
+ * grant that is needed, a key without a room. Any thread, before the first fetch. */
+gboolean lk_token_source_check (LkTokenSource * source, const gchar * room, gboolean needs_publish,
+    gboolean needs_subscribe, gint64 now_s, GError ** error);
 
 void lk_token_source_fetch_async (LkTokenSource * source, const LkTokenWish * wish, GCancellable * cancellable,
     GAsyncReadyCallback callback, gpointer data);
