@@ -578,6 +578,14 @@ gst_livekit_peer_is_connected (GstLiveKitPeer * peer)
 }
 
 void
+gst_livekit_peer_recalculate_latency_in_loop (GstLiveKitPeer * peer)
+{
+  lk_loop_assert_current (peer->loop);
+  if (!peer->is_closed)
+    gst_bin_recalculate_latency (GST_BIN (peer->webrtcbin));
+}
+
+void
 gst_livekit_peer_clear_stream_in_loop (GstLiveKitPeer * peer, GstPad * pad)
 {
   g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);

@@ -94,6 +94,9 @@ void gst_livekit_peer_set_lost_in_loop (GstLiveKitPeer * peer);
 /* Milliseconds since anything came from the other side. libnice before consent freshness does not notice that it has gone. */
 guint gst_livekit_peer_get_silence_ms (GstLiveKitPeer * peer);
 
+/* Tells the inner sinks what latency there is. */
+void gst_livekit_peer_recalculate_latency_in_loop (GstLiveKitPeer * peer);
+
 /* WebRTC statistics; @func gets a structure of webrtcbin's (not owned) on the room loop. */
 typedef void (*GstLiveKitPeerStatsFunc) (GstLiveKitPeer * peer, const GstStructure * stats, gpointer data);
 void gst_livekit_peer_fetch_stats_in_loop (GstLiveKitPeer * peer, GstLiveKitPeerStatsFunc func, gpointer data);

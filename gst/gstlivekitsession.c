@@ -1051,7 +1051,11 @@ latency_in_loop (gpointer data)
   GstLiveKitSession *session = data;
 
   session->latency_timer = 0;
-  gst_bin_recalculate_latency (session->host);
+  /* Not the host's: its state lock is held by whoever waits for this loop to stop. */
+  if (session->publisher)
+    gst_livekit_peer_recalculate_latency_in_loop (session->publisher);
+  if (session->subscriber && session->subscriber != session->publisher)
+    gst_livekit_peer_recalculate_latency_in_loop (session->subscriber);
 }
 
 static void
