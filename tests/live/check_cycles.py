@@ -55,7 +55,8 @@ def test_cycles_sink(bench):
     launch = bench.launch('cycles', publishing(bench, 'h264', QVGA), '--watch=k', '--cycles=%d' % CYCLES, '--pads=2',
                           '--until=15', debug='2')
     check_cycles(bench, launch)
-    check_at_least(len(watcher.events('first-buffer')), 2 * CYCLES * 0.9, 'tracks of which the watcher had media')
+    # A cycle lasts half a second, which on a loaded machine a track may need to be seen.
+    check_at_least(len(watcher.events('first-buffer')), 2 * CYCLES * 0.7, 'tracks of which the watcher had media')
     watcher.end()
 
 
