@@ -16,6 +16,7 @@
 #include "lkloop.h"
 #include "lktoken.h"
 #include "lktokensource.h"
+#include "tlsfront.h"
 
 #define DEADLINE_US (20 * G_USEC_PER_SEC)
 #define TOKEN "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.UiHowwYrQ5Hhqt1skUZOq1tfqatxp3RggXb93fRyOAM"
@@ -45,6 +46,7 @@ typedef struct
   SoupServer *soup;
   guint port;
   GTlsCertificate *certificate;
+  TlsFront *front;              /* with a certificate */
   GPtrArray *routes;            /* set before the first request */
   GPtrArray *requests;          /* read after the last one */
   GAsyncQueue *events;
@@ -157,15 +159,18 @@ server_start (gpointer data)
   GSList *uris;
 
   server->soup = soup_server_new (NULL, NULL);
-  if (server->certificate != NULL)
-    soup_server_set_tls_certificate (server->soup, server->certificate);
   soup_server_add_handler (server->soup, NULL, on_server_request, server, NULL);
-  if (!soup_server_listen_local (server->soup, 0,
-          SOUP_SERVER_LISTEN_IPV4_ONLY | (server->certificate != NULL ? SOUP_SERVER_LISTEN_HTTPS : 0), &error))
+  if (!soup_server_listen_local (server->soup, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error))
     g_error ("server: %s", error->message);
   uris = soup_server_get_uris (server->soup);
   server->port = (guint) g_uri_get_port (uris->data);
   g_slist_free_full (uris, (GDestroyNotify) g_uri_unref);
+  if (server->certificate != NULL) {
+    server->front = tls_front_new (server->certificate, 0, server->port, &error);
+    if (server->front == NULL)
+      g_error ("server: %s", error->message);
+    server->port = tls_front_get_port (server->front);
+  }
   g_async_queue_push (server->events, (gpointer) "started");
 }
 
@@ -174,6 +179,7 @@ server_stop (gpointer data)
 {
   Server *server = data;
 
+  g_clear_pointer (&server->front, tls_front_free);
   soup_server_disconnect (server->soup);
   g_clear_object (&server->soup);
 }

@@ -541,8 +541,7 @@ switch_to_tls (FakeServer * server, gpointer certificate)
   GError *error = NULL;
 
   fake_server_stop_listening (server);
-  soup_server_set_tls_certificate (server->soup, certificate);
-  server->is_tls = TRUE;
+  g_set_object (&server->certificate, certificate);
   if (!fake_server_start_listening (server, 0, &error))
     g_error ("the fake server cannot listen: %s", error->message);
 }

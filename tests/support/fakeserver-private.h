@@ -7,6 +7,7 @@
 
 #include "fakeserver.h"
 #include "lktoken.h"
+#include "tlsfront.h"
 
 G_BEGIN_DECLS
 
@@ -45,13 +46,14 @@ struct _FakeServer
   /* server's thread only */
   GPtrArray *clients;           /* FakeClient, owned, newest last */
   guint next_participant, next_track;
+  GTlsCertificate *certificate; /* or NULL: no TLS */
+  TlsFront *front;              /* while it listens with TLS */
 
   GMutex lock;
   GCond cond;
 
   /* under the lock from here on */
   guint port;
-  gboolean is_tls;
   gchar *url;
   GPtrArray *requests;          /* Livekit__SignalRequest, owned */
   GHashTable *cursors;          /* kind -> index behind the request that was waited for last */

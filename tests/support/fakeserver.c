@@ -298,18 +298,26 @@ find_port (SoupServer * soup)
 gboolean
 fake_server_start_listening (FakeServer * server, guint port, GError ** error)
 {
-  g_autoptr (GSocketAddress) address = g_inet_socket_address_new_from_string ("127.0.0.1", port);
+  gboolean is_tls = server->certificate != NULL;
+  g_autoptr (GSocketAddress) address = g_inet_socket_address_new_from_string ("127.0.0.1", is_tls ? 0 : port);
 
-  if (!soup_server_listen (server->soup, address, server->is_tls ? SOUP_SERVER_LISTEN_HTTPS : 0, error))
+  if (!soup_server_listen (server->soup, address, 0, error))
     return FALSE;
-  port = find_port (server->soup);
+  if (is_tls) {
+    server->front = tls_front_new (server->certificate, port, find_port (server->soup), error);
+    if (server->front == NULL)
+      return FALSE;
+    port = tls_front_get_port (server->front);
+  } else {
+    port = find_port (server->soup);
+  }
 
   g_mutex_lock (&server->lock);
   /* the same port again is the same URL: the test may still hold it */
   if (server->port != port) {
     server->port = port;
     g_free (server->url);
-    server->url = g_strdup_printf ("%s://127.0.0.1:%u", server->is_tls ? "wss" : "ws", port);
+    server->url = g_strdup_printf ("%s://127.0.0.1:%u", is_tls ? "wss" : "ws", port);
   }
   g_mutex_unlock (&server->lock);
   return TRUE;
@@ -333,6 +341,7 @@ start_soup (FakeServer * server, gpointer data)
 void
 fake_server_stop_listening (FakeServer * server)
 {
+  g_clear_pointer (&server->front, tls_front_free);
   soup_server_disconnect (server->soup);
   while (server->clients->len > 0) {
     g_socket_shutdown (fake_server_newest_client (server)->socket, TRUE, TRUE, NULL);
@@ -409,6 +418,7 @@ fake_server_free (FakeServer * server)
   g_hash_table_unref (server->cursors);
   g_clear_pointer (&server->last_query, g_hash_table_unref);
   g_clear_pointer (&server->join_bytes, g_bytes_unref);
+  g_clear_object (&server->certificate);
   g_free (server->url);
   g_free (server->last_path);
   g_free (server->last_token);

@@ -64,12 +64,12 @@ def find_server():
 
 
 class StunResponder(threading.Thread):
-    """Answers STUN binding requests on a loopback UDP port (RFC 8489, XOR-MAPPED-ADDRESS only)."""
+    """Answers STUN binding requests on a UDP port (RFC 8489, XOR-MAPPED-ADDRESS only)."""
 
-    def __init__(self):
+    def __init__(self, host):
         super().__init__(daemon=True)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(('127.0.0.1', 0))
+        self.socket.bind((host, 0))
         self.port = self.socket.getsockname()[1]
         self.start()
 
@@ -88,10 +88,14 @@ class StunResponder(threading.Thread):
 
 
 class Server:
-    """A livekit-server process. `extra` is merged into its configuration (a dict of dicts)."""
+    """A livekit-server process. `extra` is merged into its configuration (a dict of dicts).
 
-    def __init__(self, command=None, extra=None, log=None):
+    Where `host` is an address of its own, as in a network namespace, `ports` may be given too: HTTP, ICE-TCP, ICE-UDP.
+    """
+
+    def __init__(self, command=None, extra=None, log=None, host='127.0.0.1', ports=None):
         self.command = command or find_server()
+        self.host, self.ports = host, ports
         if not self.command:
             raise FileNotFoundError('no livekit-server: set LIVEKIT_SERVER or run sh tests/run.sh')
         self.extra, self.log_path = extra or {}, log
@@ -100,10 +104,11 @@ class Server:
     def configuration(self, port, tcp_port, udp_port):
         config = {
             'port': port,
-            'bind_addresses': ['127.0.0.1'],
+            'bind_addresses': [self.host],
             'keys': {KEY: SECRET},
-            'rtc': {'node_ip': '127.0.0.1', 'tcp_port': tcp_port, 'udp_port': udp_port,
-                    'enable_loopback_candidate': True, 'stun_servers': ['127.0.0.1:%d' % self.stun.port]},
+            'rtc': {'node_ip': self.host, 'tcp_port': tcp_port, 'udp_port': udp_port,
+                    'enable_loopback_candidate': self.host == '127.0.0.1',
+                    'stun_servers': ['%s:%d' % (self.host, self.stun.port)]},
             'logging': {'level': 'debug' if self.log_path else 'warn', 'json': False},
         }
         for section, values in self.extra.items():
@@ -115,27 +120,32 @@ class Server:
 
     def start(self, tries=5):
         """Starts it and waits until it answers. A port that was taken meanwhile costs one try."""
-        self.stun = StunResponder()
+        self.stun = StunResponder(self.host)
         self.folder = tempfile.mkdtemp(prefix='lkserver-')
-        log = pathlib.Path(self.log_path or os.path.join(self.folder, 'log'))
+        self.log = pathlib.Path(self.log_path or os.path.join(self.folder, 'log'))
+        self.log.write_bytes(b'')
         for left in reversed(range(tries)):
-            port, tcp_port, udp_port = free_ports(socket.SOCK_STREAM, socket.SOCK_STREAM, socket.SOCK_DGRAM)
-            environment = dict(os.environ, LIVEKIT_CONFIG=self.configuration(port, tcp_port, udp_port))
-            with open(log, 'wb') as output:
-                self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                                env=environment, preexec_fn=die_with_parent)
-            self.port, self.url = port, 'ws://127.0.0.1:%d' % port
-            if self.wait_until_up():
+            ports = self.ports or free_ports(socket.SOCK_STREAM, socket.SOCK_STREAM, socket.SOCK_DGRAM)
+            self.environ = dict(os.environ, LIVEKIT_CONFIG=self.configuration(*ports))
+            self.port, self.url = ports[0], 'ws://%s:%d' % (self.host, ports[0])
+            if self.start_process():
                 return self
             self.end_process()
             if not left:
-                raise RuntimeError('livekit-server did not start:\n' + log.read_text(errors='replace')[-2000:])
+                raise RuntimeError('livekit-server did not start:\n' + self.log.read_text(errors='replace')[-2000:])
+
+    def start_process(self):
+        """Starts the process, also again after it was killed, with the same configuration; waits until it answers."""
+        with open(self.log, 'ab') as output:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                            env=self.environ, preexec_fn=die_with_parent)
+        return self.wait_until_up()
 
     def wait_until_up(self, seconds=20):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                with urllib.request.urlopen('http://127.0.0.1:%d/' % self.port, timeout=2):
+                with urllib.request.urlopen('http://%s:%d/' % (self.host, self.port), timeout=2):
                     return True
             except OSError:
                 time.sleep(0.02)
@@ -175,7 +185,7 @@ class Server:
         token = mint_token(KEY, SECRET, request.get('room', ''), 'tests', roomAdmin=True, roomList=True,
                            roomCreate=True)
         headers = {'Authorization': 'Bearer ' + token, 'Content-Type': 'application/json'}
-        url = 'http://127.0.0.1:%d/twirp/livekit.RoomService/%s' % (self.port, method)
+        url = 'http://%s:%d/twirp/livekit.RoomService/%s' % (self.host, self.port, method)
         call = urllib.request.Request(url, json.dumps(request).encode(), headers)
         with urllib.request.urlopen(call, timeout=10) as reply:
             return json.load(reply)
