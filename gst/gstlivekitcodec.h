@@ -23,6 +23,14 @@ typedef struct
   gboolean can_publish;
 } GstLiveKitCodec;
 
+/* Ids of RTP header extensions (RFC 8285): the same in all sections of a peer. */
+enum
+{
+  GST_LIVEKIT_EXTENSION_MID = 1,        /* RFC 9143 */
+  GST_LIVEKIT_EXTENSION_RID = 2,        /* RFC 8852 */
+  GST_LIVEKIT_EXTENSION_REPAIRED_RID = 3,
+};
+
 /* Ends with an entry whose encoding_name is NULL. Video first, in the order of preference for receiving. */
 const GstLiveKitCodec *gst_livekit_codecs (void);
 const GstLiveKitCodec *gst_livekit_codec_from_caps (const GstCaps * caps);      /* of an encoded stream */

@@ -12,7 +12,7 @@
 /**
  * GstLiveKitSinkPad:
  *
- * A pad of livekitsink: one published track.
+ * A pad of livekitsink: one published track, or one simulcast layer of it.
  */
 
 struct _GstLiveKitSinkPad
@@ -20,7 +20,7 @@ struct _GstLiveKitSinkPad
   GstPad parent;
 
   LkTrackKind kind;
-  GstLiveKitLocalTrack *track;
+  GstLiveKitLayer *layer;
 
   /* OBJECT_LOCK */
   gchar *track_name, *stream_name, *track_sid;
@@ -38,6 +38,7 @@ enum
   SINK_PROP_MUTED,
   SINK_PROP_BITRATE,
   SINK_PROP_TRACK_SID,
+  SINK_PROP_ACTIVE,
   SINK_PROP_STATS,
   N_SINK_PROPERTIES
 };
@@ -52,8 +53,8 @@ tell_muted (GstLiveKitSinkPad * self, gboolean muted)
   g_autoptr (GstElement) element = gst_pad_get_parent_element (GST_PAD (self));
   g_autoptr (GstLiveKitSession) session = element ? gst_livekit_bin_ref_session (GST_LIVEKIT_BIN (element)) : NULL;
 
-  if (session && self->track)
-    gst_livekit_session_set_muted (session, self->track, muted);
+  if (session && self->layer)
+    gst_livekit_session_set_muted (session, self->layer, muted);
 }
 
 static void
@@ -91,11 +92,12 @@ gst_livekit_sink_pad_set_property (GObject * object, guint id, const GValue * va
 static GstStructure *
 sink_pad_stats (GstLiveKitSinkPad * self)
 {
-  GstLiveKitLocalTrackCounters counters = { 0 };
+  GstLiveKitLayerCounters counters = { 0 };
 
-  if (self->track)
-    gst_livekit_local_track_get_counters (self->track, &counters);
-  return gst_structure_new ("published-track", "ssrc", G_TYPE_UINT, counters.ssrc,
+  if (self->layer)
+    gst_livekit_layer_get_counters (self->layer, &counters);
+  return gst_structure_new ("published-track", "ssrc", G_TYPE_UINT, counters.ssrc, "width", G_TYPE_UINT, counters.width,
+      "height", G_TYPE_UINT, counters.height, "active", G_TYPE_BOOLEAN, counters.is_active,
       "frames-sent", G_TYPE_UINT64, counters.n_frames, "bytes-sent", G_TYPE_UINT64, counters.n_bytes,
       "frames-dropped", G_TYPE_UINT64, counters.n_dropped, "key-frames-sent", G_TYPE_UINT64, counters.n_key_frames,
       "key-frames-requested", G_TYPE_UINT64, counters.n_key_frame_requests, NULL);
@@ -108,6 +110,14 @@ gst_livekit_sink_pad_get_property (GObject * object, guint id, GValue * value, G
 
   if (id == SINK_PROP_STATS) {
     g_value_take_boxed (value, sink_pad_stats (self));
+    return;
+  }
+  if (id == SINK_PROP_ACTIVE) {
+    GstLiveKitLayerCounters counters = { 0 };
+
+    if (self->layer)
+      gst_livekit_layer_get_counters (self->layer, &counters);
+    g_value_set_boolean (value, counters.is_active);
     return;
   }
   GST_OBJECT_LOCK (self);
@@ -141,7 +151,7 @@ gst_livekit_sink_pad_finalize (GObject * object)
 {
   GstLiveKitSinkPad *self = GST_LIVEKIT_SINK_PAD (object);
 
-  g_clear_pointer (&self->track, gst_livekit_local_track_unref);
+  g_clear_pointer (&self->layer, gst_livekit_layer_unref);
   g_free (self->track_name);
   g_free (self->stream_name);
   g_free (self->track_sid);
@@ -160,7 +170,8 @@ gst_livekit_sink_pad_class_init (GstLiveKitSinkPadClass * klass)
   /**
    * GstLiveKitSinkPad:track-name:
    *
-   * The name of the track in the room; without it, the pad's. Used when the track is published.
+   * The name of the track in the room; without it, the pad's. Used when the track is published. Video pads that are given
+   * the same name are the simulcast layers of one track, ordered by size; there may be three.
    */
   sink_properties[SINK_PROP_TRACK_NAME] = g_param_spec_string ("track-name", "Track name",
       "Name of the track (unset = the pad's name)", NULL, ready);
@@ -201,9 +212,16 @@ gst_livekit_sink_pad_class_init (GstLiveKitSinkPadClass * klass)
   sink_properties[SINK_PROP_TRACK_SID] = g_param_spec_string ("track-sid", "Track sid",
       "The server's id of the track (NULL = not published)", NULL, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
   /**
+   * GstLiveKitSinkPad:active:
+   *
+   * Whether what comes in is sent: the track is published, and somebody watches this layer of it (dynacast). Notifies.
+   */
+  sink_properties[SINK_PROP_ACTIVE] = g_param_spec_boolean ("active", "Active",
+      "Published, and watched by somebody in this quality", FALSE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+  /**
    * GstLiveKitSinkPad:stats:
    *
-   * ssrc (uint); frames-sent, bytes-sent, frames-dropped, key-frames-sent, key-frames-requested (uint64).
+   * ssrc, width, height (uint); active (boolean); frames-sent, bytes-sent, frames-dropped, key-frames-sent, key-frames-requested (uint64).
    */
   sink_properties[SINK_PROP_STATS] = g_param_spec_boxed ("stats", "Statistics", "Counters of the track",
       GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
@@ -226,16 +244,16 @@ gst_livekit_sink_pad_new (GstPadTemplate * templ, const gchar * name, LkTrackKin
   return self;
 }
 
-GstLiveKitLocalTrack *
-gst_livekit_sink_pad_get_track (GstLiveKitSinkPad * self)
+GstLiveKitLayer *
+gst_livekit_sink_pad_get_layer (GstLiveKitSinkPad * self)
 {
-  return self->track;
+  return self->layer;
 }
 
 void
-gst_livekit_sink_pad_set_track (GstLiveKitSinkPad * self, GstLiveKitLocalTrack * track)
+gst_livekit_sink_pad_set_layer (GstLiveKitSinkPad * self, GstLiveKitLayer * layer)
 {
-  self->track = track;
+  self->layer = layer;
 }
 
 void
@@ -243,22 +261,12 @@ gst_livekit_sink_pad_get_settings (GstLiveKitSinkPad * self, GstLiveKitTrackSett
 {
   GST_OBJECT_LOCK (self);
   settings->name = g_strdup (self->track_name ? self->track_name : GST_OBJECT_NAME (self));
+  settings->group = g_strdup (self->track_name);
   settings->stream = g_strdup (self->stream_name);
   settings->source = (LkTrackSource) self->source;
   settings->muted = self->muted;
   settings->bitrate = self->bitrate;
   GST_OBJECT_UNLOCK (self);
-}
-
-gchar *
-gst_livekit_sink_pad_dup_explicit_name (GstLiveKitSinkPad * self)
-{
-  gchar *name;
-
-  GST_OBJECT_LOCK (self);
-  name = g_strdup (self->track_name);
-  GST_OBJECT_UNLOCK (self);
-  return name;
 }
 
 LkTrackKind
@@ -275,6 +283,12 @@ gst_livekit_sink_pad_set_sid (GstLiveKitSinkPad * self, const gchar * sid)
   self->track_sid = g_strdup (sid);
   GST_OBJECT_UNLOCK (self);
   g_object_notify_by_pspec (G_OBJECT (self), sink_properties[SINK_PROP_TRACK_SID]);
+}
+
+void
+gst_livekit_sink_pad_tell_active (GstLiveKitSinkPad * self)
+{
+  g_object_notify_by_pspec (G_OBJECT (self), sink_properties[SINK_PROP_ACTIVE]);
 }
 
 void

@@ -17,15 +17,14 @@ G_DECLARE_FINAL_TYPE (GstLiveKitSrcPad, gst_livekit_src_pad, GST, LIVEKIT_SRC_PA
 
 GstLiveKitSinkPad *gst_livekit_sink_pad_new (GstPadTemplate * templ, const gchar * name, LkTrackKind kind);
 /* Owned by the pad. */
-GstLiveKitLocalTrack *gst_livekit_sink_pad_get_track (GstLiveKitSinkPad * pad);
-void gst_livekit_sink_pad_set_track (GstLiveKitSinkPad * pad, GstLiveKitLocalTrack * track);
+GstLiveKitLayer *gst_livekit_sink_pad_get_layer (GstLiveKitSinkPad * pad);
+void gst_livekit_sink_pad_set_layer (GstLiveKitSinkPad * pad, GstLiveKitLayer * layer);
 /* What its properties say now; gst_livekit_track_settings_clear() when done. */
 void gst_livekit_sink_pad_get_settings (GstLiveKitSinkPad * pad, GstLiveKitTrackSettings * settings);
-/* The name that was set by hand, or NULL. The caller frees it. */
-gchar *gst_livekit_sink_pad_dup_explicit_name (GstLiveKitSinkPad * pad);
 LkTrackKind gst_livekit_sink_pad_get_kind (GstLiveKitSinkPad * pad);
 void gst_livekit_sink_pad_set_sid (GstLiveKitSinkPad * pad, const gchar * sid);
 void gst_livekit_sink_pad_set_muted (GstLiveKitSinkPad * pad, gboolean muted);  /* from the room */
+void gst_livekit_sink_pad_tell_active (GstLiveKitSinkPad * pad);
 /* TRUE the first time after a reset: EOS of this pad is to be counted. */
 gboolean gst_livekit_sink_pad_take_eos (GstLiveKitSinkPad * pad);
 gboolean gst_livekit_sink_pad_is_eos (GstLiveKitSinkPad * pad);

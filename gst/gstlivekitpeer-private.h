@@ -14,9 +14,12 @@ struct _GstLiveKitSendSection
 {
   gchar *mid, *stream, *cid;
   const GstLiveKitCodec *codec;
+  guint n_layers;
   GstPad *sink_pad;             /* of webrtcbin; never released, for webrtcbin 1.22 would leak it and its m-line */
-  GstPad *src_pad;              /* what is linked to it, NULL while the section is closed */
+  GstPad *joint;                /* parentless src pad in front of it, where the sources come together */
+  GPtrArray *sources;           /* parentless sink pads, each linked to a source */
   gpointer data;
+  gboolean is_open;
   gboolean in_offer;            /* written into the offer that waits for its answer */
   gboolean is_negotiated;
 };
@@ -57,6 +60,10 @@ struct _GstLiveKitPeer
   GstLiveKitTrackCodecFunc track_codec;
   gpointer track_codec_data;
 
+  /* senders_lock; never held while calling out */
+  GMutex senders_lock;
+  GHashTable *senders;          /* SSRC -> GstPad of the source, owned */
+
   /* OBJECT_LOCK of webrtcbin */
   GWeakRef dtlsdec;
 };
@@ -68,5 +75,8 @@ void gst_livekit_peer_post (GstLiveKitPeer * peer, GstLiveKitPeerFunc func, gpoi
 void gst_livekit_peer_fail_in_loop (GstLiveKitPeer * peer, const gchar * why);
 void gst_livekit_peer_begin_ice_restart_in_loop (GstLiveKitPeer * peer);
 void gst_livekit_peer_verify_in_loop (GstLiveKitPeer * peer);
+/* gstlivekitpeer-send.c. @event: an upstream GstForceKeyUnit, taken; it goes to the source that sends its SSRC. */
+void gst_livekit_peer_route_key_unit (GstLiveKitPeer * peer, GstEvent * event);
+void gst_livekit_send_section_free (gpointer section);
 
 G_END_DECLS

@@ -121,131 +121,6 @@ find_recv_section (GstLiveKitPeer * peer, const gchar * mid)
   return NULL;
 }
 
-/* --- sending --- */
-
-static GstCaps *
-section_caps (GstLiveKitSendSection * section, guint32 ssrc)
-{
-  const GstLiveKitCodec *codec = section->codec;
-  g_autofree gchar *msid = g_strdup_printf ("%s %s", section->stream, section->cid);
-
-  return gst_caps_new_simple ("application/x-rtp",
-      "media", G_TYPE_STRING, lk_track_kind_name (codec->kind), "encoding-name", G_TYPE_STRING, codec->encoding_name,
-      "payload", G_TYPE_INT, codec->payload_type, "clock-rate", G_TYPE_INT, codec->clock_rate,
-      "ssrc", G_TYPE_UINT, ssrc, "a-mid", G_TYPE_STRING, section->mid, "a-msid", G_TYPE_STRING, msid, NULL);
-}
-
-/* webrtcbin makes its offer from the caps on its pads, and the payloader may have said its own long before it is linked:
- * those are told here by hand. The payloader's later CAPS events are replaced by these in @src_pad's probe. */
-static void
-announce_caps (GstLiveKitSendSection * section, GstCaps * caps)
-{
-  GstSegment segment;
-  g_autofree gchar *stream_id = g_strdup_printf ("%s/%s", section->stream, section->cid);
-
-  gst_segment_init (&segment, GST_FORMAT_TIME);
-  gst_pad_send_event (section->sink_pad, gst_event_new_stream_start (stream_id));
-  gst_pad_send_event (section->sink_pad, gst_event_new_caps (caps));
-  gst_pad_send_event (section->sink_pad, gst_event_new_segment (&segment));
-}
-
-static GstPadProbeReturn
-replace_caps (GstPad * pad, GstPadProbeInfo * info, gpointer data)
-{
-  GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
-
-  if (GST_EVENT_TYPE (event) == GST_EVENT_CAPS) {
-    gst_event_unref (event);
-    GST_PAD_PROBE_INFO_DATA (info) = gst_event_new_caps (data);
-  }
-  return GST_PAD_PROBE_OK;
-}
-
-static GQuark
-probe_quark (void)
-{
-  return g_quark_from_static_string ("gst-livekit-section-probe");
-}
-
-static GstPad *
-request_sink_pad (GstLiveKitPeer * peer, GstLiveKitSendSection * section)
-{
-  GstPad *pad = gst_element_request_pad_simple (peer->webrtcbin, "sink_%u");
-  g_autoptr (GstWebRTCRTPTransceiver) transceiver = NULL;
-
-  if (pad == NULL)
-    return NULL;
-  g_object_get (pad, "transceiver", &transceiver, NULL);
-  g_object_set (transceiver, "direction", GST_WEBRTC_RTP_TRANSCEIVER_DIRECTION_SENDONLY, "do-nack",
-      section->codec->rtx_payload_type != 0, NULL);
-  return pad;
-}
-
-static GstLiveKitSendSection *
-free_section (GstLiveKitPeer * peer, const GstLiveKitCodec * codec)
-{
-  for (guint i = 0; i < peer->send_sections->len; i++) {
-    GstLiveKitSendSection *section = g_ptr_array_index (peer->send_sections, i);
-
-    if (section->src_pad == NULL && section->codec == codec)
-      return section;
-  }
-  return NULL;
-}
-
-GstLiveKitSendSection *
-gst_livekit_peer_open_section_in_loop (GstLiveKitPeer * peer, const GstLiveKitCodec * codec, const gchar * stream,
-    const gchar * cid, guint32 ssrc, GstPad * src_pad, gpointer section_data, GError ** error)
-{
-  GstLiveKitSendSection *section = free_section (peer, codec);
-  g_autoptr (GstCaps) caps = NULL;
-  gulong probe;
-
-  lk_loop_assert_current (peer->loop);
-  if (section == NULL) {
-    section = g_new0 (GstLiveKitSendSection, 1);
-    section->mid = g_strdup_printf ("p%u", peer->n_mids++);
-    section->codec = codec;
-    g_ptr_array_add (peer->send_sections, section);
-  }
-  g_free (section->stream);
-  g_free (section->cid);
-  section->stream = g_strdup (stream);
-  section->cid = g_strdup (cid);
-  section->data = section_data;
-  section->is_negotiated = section->in_offer = FALSE;
-  if (section->sink_pad == NULL)
-    section->sink_pad = request_sink_pad (peer, section);
-  caps = section_caps (section, ssrc);
-  if (section->sink_pad == NULL
-      || gst_pad_link_full (src_pad, section->sink_pad, GST_PAD_LINK_CHECK_NOTHING) != GST_PAD_LINK_OK) {
-    g_set_error (error, GST_CORE_ERROR, GST_CORE_ERROR_PAD, "webrtcbin gives no sink pad.");
-    return NULL;
-  }
-  section->src_pad = gst_object_ref (src_pad);
-  probe = gst_pad_add_probe (src_pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, replace_caps, gst_caps_ref (caps),
-      (GDestroyNotify) gst_caps_unref);
-  g_object_set_qdata (G_OBJECT (src_pad), probe_quark (), GSIZE_TO_POINTER (probe));
-  announce_caps (section, caps);
-  return section;
-}
-
-void
-gst_livekit_peer_close_section_in_loop (GstLiveKitPeer * peer, GstLiveKitSendSection * section)
-{
-  gulong probe;
-
-  lk_loop_assert_current (peer->loop);
-  if (section->src_pad == NULL)
-    return;
-  probe = GPOINTER_TO_SIZE (g_object_steal_qdata (G_OBJECT (section->src_pad), probe_quark ()));
-  if (probe)
-    gst_pad_remove_probe (section->src_pad, probe);
-  gst_pad_unlink (section->src_pad, section->sink_pad);
-  gst_clear_object (&section->src_pad);
-  section->data = NULL;
-}
-
 /* --- receiving --- */
 
 static GstCaps *
@@ -336,7 +211,7 @@ edit_offer (GstLiveKitPeer * peer, GstSDPMessage * sdp, gboolean wire)
     if (section) {
       gst_livekit_sdp_write_codecs (media, section->codec, wire);
       gst_livekit_sdp_write_msid (media, section->stream, section->cid);
-      if (wire && section->src_pad == NULL)
+      if (wire && !section->is_open)
         gst_livekit_sdp_set_direction (media, "inactive");
     } else if (find_recv_section (peer, mid)) {
       gst_livekit_sdp_write_codecs (media, NULL, TRUE);
@@ -409,7 +284,7 @@ gst_livekit_peer_negotiate_in_loop (GstLiveKitPeer * peer)
   for (guint i = 0; i < peer->send_sections->len; i++) {
     GstLiveKitSendSection *section = g_ptr_array_index (peer->send_sections, i);
 
-    section->in_offer = section->src_pad != NULL;
+    section->in_offer = section->is_open;
   }
   gst_livekit_receive_gate_set_answer_due (peer->gate, TRUE);
   promise = await (peer, offer_made_in_loop, "offer", "create-offer");
@@ -436,7 +311,7 @@ tell_sections (GstLiveKitPeer * peer)
 
     if (recv)
       recv->is_answered = TRUE;
-    if (section && section->in_offer && section->src_pad && !section->is_negotiated) {
+    if (section && section->in_offer && section->is_open && !section->is_negotiated) {
       section->is_negotiated = TRUE;
       peer->delegate.section_negotiated (peer, section->data, !is_refused (media), peer->delegate_data);
     }

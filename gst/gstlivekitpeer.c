@@ -6,6 +6,8 @@
 
 #include "gstlivekitpeer-private.h"
 
+#include <gst/rtp/rtp.h>
+#include <gst/video/video.h>
 #include <nice/agent.h>
 #include <string.h>
 #include "gstlivekitelements.h"
@@ -346,6 +348,44 @@ set_up_rtpsession (GstElement * rtpsession)
   g_object_set (session, "bandwidth", (gdouble) RTCP_BANDWIDTH, NULL);
 }
 
+/* webrtcbin 1.22's funnel knows only the SSRC of its caps, and loses requests for the other layers. */
+static GstPadProbeReturn
+on_funnel_event (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  if (!gst_video_event_is_force_key_unit (GST_PAD_PROBE_INFO_EVENT (info)))
+    return GST_PAD_PROBE_OK;
+  gst_livekit_peer_route_key_unit (data, GST_PAD_PROBE_INFO_EVENT (info));
+  return GST_PAD_PROBE_HANDLED;
+}
+
+static void
+watch_funnel (GstLiveKitPeer * peer, GstElement * funnel)
+{
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (funnel, "src");
+
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_EVENT_UPSTREAM, on_funnel_event, gst_livekit_peer_ref (peer),
+      (GDestroyNotify) gst_livekit_peer_unref);
+}
+
+static void
+add_extension (GstElement * element, const gchar * name, guint id)
+{
+  g_autoptr (GstRTPHeaderExtension) extension = GST_RTP_HEADER_EXTENSION (gst_element_factory_make (name, NULL));
+
+  gst_object_ref_sink (extension);
+  gst_rtp_header_extension_set_id (extension, id);
+  g_signal_emit_by_name (element, "add-extension", extension);
+}
+
+/* webrtcbin hands it its extensions too late: until the second negotiation retransmissions would name no layer, and the
+ * server would take them for new streams. */
+static void
+set_up_rtx (GstElement * rtxsend)
+{
+  add_extension (rtxsend, "rtphdrextstreamid", GST_LIVEKIT_EXTENSION_RID);
+  add_extension (rtxsend, "rtphdrextrepairedstreamid", GST_LIVEKIT_EXTENSION_REPAIRED_RID);
+}
+
 static void
 on_webrtcbin_deep_element_added (GstBin * webrtcbin, GstBin * parent, GstElement * element, GstLiveKitPeer * peer)
 {
@@ -362,6 +402,10 @@ on_webrtcbin_deep_element_added (GstBin * webrtcbin, GstBin * parent, GstElement
     gst_livekit_receive_gate_set_demux (peer->gate, element);
   else if (g_str_equal (name, "rtpsession"))
     set_up_rtpsession (element);
+  else if (g_str_equal (name, "rtpfunnel"))
+    watch_funnel (peer, element);
+  else if (g_str_equal (name, "rtprtxsend"))
+    set_up_rtx (element);
   else if (g_str_equal (name, "rtpbin"))
     g_signal_connect (element, "new-jitterbuffer", G_CALLBACK (on_rtpbin_new_jitterbuffer), NULL);
   else if (g_str_equal (name, "clocksync"))
@@ -418,19 +462,6 @@ connect_signals (GstLiveKitPeer * peer)
 }
 
 static void
-send_section_free (gpointer data)
-{
-  GstLiveKitSendSection *section = data;
-
-  g_free (section->mid);
-  g_free (section->stream);
-  g_free (section->cid);
-  gst_clear_object (&section->sink_pad);
-  gst_clear_object (&section->src_pad);
-  g_free (section);
-}
-
-static void
 recv_section_free (gpointer data)
 {
   GstLiveKitRecvSection *section = data;
@@ -474,10 +505,12 @@ gst_livekit_peer_new (GstBin * host, LkLoop * loop, const GstLiveKitPeerConfig *
   peer->gate = gst_livekit_receive_gate_new ();
   peer->delegate = *delegate;
   peer->delegate_data = data;
-  peer->send_sections = g_ptr_array_new_with_free_func (send_section_free);
+  peer->send_sections = g_ptr_array_new_with_free_func (gst_livekit_send_section_free);
   peer->recv_sections = g_ptr_array_new_with_free_func (recv_section_free);
   peer->local_candidates = g_ptr_array_new_with_free_func (g_free);
   g_weak_ref_init (&peer->dtlsdec, NULL);
+  g_mutex_init (&peer->senders_lock);
+  peer->senders = g_hash_table_new_full (NULL, NULL, NULL, gst_object_unref);
 
   g_object_set (webrtcbin, "bundle-policy", GST_WEBRTC_BUNDLE_POLICY_MAX_BUNDLE, "latency", config->latency_ms, NULL);
   connect_signals (peer);
@@ -509,6 +542,8 @@ gst_livekit_peer_unref (GstLiveKitPeer * peer)
   g_clear_pointer (&peer->remote_sdp, gst_sdp_message_free);
   g_clear_pointer (&peer->mid_to_track, g_hash_table_unref);
   g_weak_ref_clear (&peer->dtlsdec);
+  g_hash_table_unref (peer->senders);
+  g_mutex_clear (&peer->senders_lock);
   gst_livekit_receive_gate_unref (peer->gate);
   gst_clear_object (&peer->webrtcbin);
   lk_loop_unref (peer->loop);

@@ -61,10 +61,18 @@ void gst_livekit_peer_close_in_loop (GstLiveKitPeer * peer, GDestroyNotify done,
 
 gboolean gst_livekit_peer_is_connected (GstLiveKitPeer * peer);
 
-/* Sending. A section is an m-line of ours with the sink pad behind it; a closed one of the same codec is used again, since
- * webrtcbin cannot give one back. @src_pad is linked to it; SSRC @ssrc is what its packets carry. */
+/* Sending. A section is an m-line of ours with the sink pad behind it; a closed one of the same shape is used again, since
+ * webrtcbin cannot give one back. With one layer, @ssrc is what its packets carry; with more, each source has the rid of
+ * its layer (0 is the smallest), and sources may come and go while the section is open. */
+#define GST_LIVEKIT_MAX_LAYERS 3
 GstLiveKitSendSection *gst_livekit_peer_open_section_in_loop (GstLiveKitPeer * peer, const GstLiveKitCodec * codec,
-    const gchar * stream, const gchar * cid, guint32 ssrc, GstPad * src_pad, gpointer section_data, GError ** error);
+    const gchar * stream, const gchar * cid, guint32 ssrc, guint n_layers, gpointer section_data, GError ** error);
+const gchar *gst_livekit_peer_get_mid (GstLiveKitSendSection * section);
+const gchar *gst_livekit_peer_rid (guint n_layers, guint layer);        /* NULL when there is but one layer */
+gboolean gst_livekit_peer_add_source_in_loop (GstLiveKitPeer * peer, GstLiveKitSendSection * section, GstPad * src_pad,
+    guint32 ssrc, GError ** error);
+void gst_livekit_peer_remove_source_in_loop (GstLiveKitPeer * peer, GstLiveKitSendSection * section,
+    GstPad * src_pad);
 void gst_livekit_peer_close_section_in_loop (GstLiveKitPeer * peer, GstLiveKitSendSection * section);
 
 /* Receiving (v1). Makes sure that there are sections for so many tracks in all. TRUE when an offer is needed for it. */

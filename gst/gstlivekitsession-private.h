@@ -29,7 +29,9 @@ struct _GstLiveKitSession
   gboolean is_single_peer, is_joined, is_stopping, was_connected;
   GstLiveKitConnectionState state;
   GstClockTime start_offset;    /* running time of the first connection */
-  GPtrArray *local_tracks;      /* GstLiveKitLocalTrack, owned */
+  GPtrArray *layers;            /* GstLiveKitLayer, owned: what there is to publish */
+  GPtrArray *local_tracks;      /* GstLiveKitLocalTrack, owned: those layers by tracks */
+  guint64 layer_timer;
   GHashTable *remote_tracks;    /* track sid -> GstLiveKitRemoteTrack, owned */
   GPtrArray *orphans;           /* GstLiveKitRemoteTrack of the session before, owned */
   GHashTable *mid_to_track;     /* as the last description said */
@@ -71,6 +73,8 @@ void gst_livekit_session_end_all_in_loop (GstLiveKitSession * session);
 void gst_livekit_session_tick_tracks_in_loop (GstLiveKitSession * session);
 GstLiveKitLocalTrack *gst_livekit_session_find_local (GstLiveKitSession * session, const gchar * cid,
     const gchar * sid);
+/* Sets all pads of @track to what the room has made of it. */
+void gst_livekit_session_tell_muted_in_loop (GstLiveKitSession * session, GstLiveKitLocalTrack * track, gboolean muted);
 void gst_livekit_session_tell_track (GstLiveKitSession * session, const gchar * action,
     const LkPublication * publication);
 

@@ -30,27 +30,77 @@ gst_livekit_session_find_local (GstLiveKitSession * session, const gchar * cid, 
   for (guint i = 0; i < session->local_tracks->len; i++) {
     GstLiveKitLocalTrack *track = g_ptr_array_index (session->local_tracks, i);
 
-    if ((cid && g_strcmp0 (gst_livekit_local_track_get_cid_in_loop (track), cid) == 0)
-        || (sid && g_strcmp0 (gst_livekit_local_track_get_sid_in_loop (track), sid) == 0))
+    if ((cid && g_strcmp0 (gst_livekit_local_track_get_cid (track), cid) == 0)
+        || (sid && g_strcmp0 (gst_livekit_local_track_get_sid (track), sid) == 0))
       return track;
   }
   return NULL;
+}
+
+static GstLiveKitLocalTrack *
+track_of (GstLiveKitSession * session, GstLiveKitLayer * layer)
+{
+  for (guint i = 0; i < session->local_tracks->len; i++) {
+    if (gst_livekit_local_track_has_layer (g_ptr_array_index (session->local_tracks, i), layer))
+      return g_ptr_array_index (session->local_tracks, i);
+  }
+  return NULL;
+}
+
+static void
+get_layer_settings (GstLiveKitLayer * layer, GstLiveKitTrackSettings * settings, gpointer data)
+{
+  GstLiveKitSession *session = data;
+
+  session->delegate.get_track_settings (session, layer, settings, session->delegate_data);
+}
+
+/* The track whose name the pad was given, or one of its own. */
+static GstLiveKitLocalTrack *
+group_layer (GstLiveKitSession * session, GstLiveKitLayer * layer)
+{
+  LkTrackKind kind = gst_livekit_layer_get_kind (layer);
+  GstLiveKitTrackSettings settings = { NULL, };
+  GstLiveKitLocalTrack *track = NULL;
+
+  get_layer_settings (layer, &settings, session);
+  for (guint i = 0; settings.group && track == NULL && i < session->local_tracks->len; i++) {
+    if (gst_livekit_local_track_is_group (g_ptr_array_index (session->local_tracks, i), kind, settings.group))
+      track = g_ptr_array_index (session->local_tracks, i);
+  }
+  if (track == NULL) {
+    track = gst_livekit_local_track_new (session->loop, session->element, kind, settings.group, get_layer_settings,
+        session);
+    g_ptr_array_add (session->local_tracks, track);
+  }
+  gst_livekit_local_track_add_layer (track, layer);
+  gst_livekit_track_settings_clear (&settings);
+  return track;
+}
+
+static void
+publish_waiting_in_loop (gpointer data)
+{
+  GstLiveKitSession *session = data;
+
+  session->layer_timer = 0;
+  gst_livekit_session_publish_all_in_loop (session);
 }
 
 static gboolean
 publish (GstLiveKitSession * session, GstLiveKitLocalTrack * track)
 {
   GstLiveKitPeer *peer = session->publisher;
-  GstLiveKitTrackSettings settings = { NULL, };
-  gboolean needs_offer;
+  GstLiveKitPublishResult result;
 
   if (peer == NULL || !session->is_joined || session->is_stopping)
     return FALSE;
-  session->delegate.get_track_settings (session, track, &settings, session->delegate_data);
-  needs_offer = gst_livekit_local_track_publish_in_loop (track, session->room, peer, &settings);
-  gst_livekit_local_track_set_connected_in_loop (track, gst_livekit_peer_is_connected (peer), session->start_offset);
-  gst_livekit_track_settings_clear (&settings);
-  return needs_offer;
+  result = gst_livekit_local_track_publish (track, session->room, peer);
+  if (result == GST_LIVEKIT_PUBLISH_LATER && session->layer_timer == 0)
+    session->layer_timer = lk_loop_post_after (session->loop, GST_LIVEKIT_LAYER_WAIT_MS + 1, publish_waiting_in_loop,
+        session, NULL);
+  gst_livekit_local_track_set_connected (track, gst_livekit_peer_is_connected (peer), session->start_offset);
+  return result == GST_LIVEKIT_PUBLISH_OFFER;
 }
 
 void
@@ -58,6 +108,11 @@ gst_livekit_session_publish_all_in_loop (GstLiveKitSession * session)
 {
   gboolean needs_offer = FALSE;
 
+  /* All before the first is published, for a track waits for its layers. */
+  for (guint i = 0; i < session->layers->len; i++) {
+    if (track_of (session, g_ptr_array_index (session->layers, i)) == NULL)
+      group_layer (session, g_ptr_array_index (session->layers, i));
+  }
   for (guint i = 0; i < session->local_tracks->len; i++)
     needs_offer |= publish (session, g_ptr_array_index (session->local_tracks, i));
   if (needs_offer)
@@ -67,7 +122,7 @@ gst_livekit_session_publish_all_in_loop (GstLiveKitSession * session)
 static void
 unpublish (GstLiveKitSession * session, GstLiveKitLocalTrack * track)
 {
-  if (gst_livekit_local_track_unpublish_in_loop (track, session->room) && session->publisher)
+  if (gst_livekit_local_track_unpublish (track, session->room) && session->publisher)
     gst_livekit_peer_negotiate_in_loop (session->publisher);
 }
 
@@ -75,93 +130,131 @@ unpublish (GstLiveKitSession * session, GstLiveKitLocalTrack * track)
 void
 gst_livekit_session_unpublish_all_in_loop (GstLiveKitSession * session)
 {
+  lk_loop_cancel (session->loop, &session->layer_timer);
   for (guint i = 0; i < session->local_tracks->len; i++)
-    gst_livekit_local_track_unpublish_in_loop (g_ptr_array_index (session->local_tracks, i), session->room);
+    gst_livekit_local_track_unpublish (g_ptr_array_index (session->local_tracks, i), session->room);
 }
 
 typedef struct
 {
   GstLiveKitSession *session;
-  GstLiveKitLocalTrack *track;
+  GstLiveKitLayer *layer;
   gboolean flag;
-} TrackCall;
+} LayerCall;
 
 static void
-track_call_free (gpointer data)
+layer_call_free (gpointer data)
 {
-  TrackCall *call = data;
+  LayerCall *call = data;
 
-  gst_livekit_local_track_unref (call->track);
+  gst_livekit_layer_unref (call->layer);
   g_free (call);
 }
 
 static void
-post_track (GstLiveKitSession * session, GstLiveKitLocalTrack * track, gboolean flag, LkLoopFunc func)
+post_layer (GstLiveKitSession * session, GstLiveKitLayer * layer, gboolean flag, LkLoopFunc func)
 {
-  TrackCall *call = g_new (TrackCall, 1);
+  LayerCall *call = g_new (LayerCall, 1);
 
-  *call = (TrackCall) {
-  session, gst_livekit_local_track_ref (track), flag};
-  lk_loop_post (session->loop, func, call, track_call_free);
+  *call = (LayerCall) {
+  session, gst_livekit_layer_ref (layer), flag};
+  lk_loop_post (session->loop, func, call, layer_call_free);
 }
 
 static void
-add_track_in_loop (gpointer data)
+add_layer_in_loop (gpointer data)
 {
-  TrackCall *call = data;
+  LayerCall *call = data;
   GstLiveKitSession *session = call->session;
+  GstLiveKitLayerFormat format;
 
-  if (g_ptr_array_find (session->local_tracks, call->track, NULL))
+  if (g_ptr_array_find (session->layers, call->layer, NULL))
     return;
-  g_ptr_array_add (session->local_tracks, gst_livekit_local_track_ref (call->track));
-  if (publish (session, call->track))
-    gst_livekit_peer_negotiate_in_loop (session->publisher);
+  g_ptr_array_add (session->layers, gst_livekit_layer_ref (call->layer));
+  /* One without a format joins its track when it has one: its pad may be given a name until then. */
+  if (gst_livekit_layer_get_format_in_loop (call->layer, &format))
+    gst_livekit_session_format_known_in_loop (session, call->layer);
 }
 
 void
-gst_livekit_session_add_track (GstLiveKitSession * session, GstLiveKitLocalTrack * track)
+gst_livekit_session_add_layer (GstLiveKitSession * session, GstLiveKitLayer * layer)
 {
-  post_track (session, track, FALSE, add_track_in_loop);
+  post_layer (session, layer, FALSE, add_layer_in_loop);
 }
 
 static void
-remove_track_in_loop (gpointer data)
+remove_layer_in_loop (gpointer data)
 {
-  TrackCall *call = data;
+  LayerCall *call = data;
+  GstLiveKitSession *session = call->session;
+  GstLiveKitLocalTrack *track = track_of (session, call->layer);
 
-  unpublish (call->session, call->track);
-  g_ptr_array_remove (call->session->local_tracks, call->track);
+  if (track && gst_livekit_local_track_get_n_layers (track) == 1) {
+    unpublish (session, track);
+    g_ptr_array_remove (session->local_tracks, track);
+  } else if (track) {
+    gst_livekit_local_track_remove_layer (track, call->layer);
+    /* It may have been the one that the others waited for. */
+    if (publish (session, track))
+      gst_livekit_peer_negotiate_in_loop (session->publisher);
+  }
+  g_ptr_array_remove (session->layers, call->layer);
 }
 
 void
-gst_livekit_session_remove_track (GstLiveKitSession * session, GstLiveKitLocalTrack * track)
+gst_livekit_session_remove_layer (GstLiveKitSession * session, GstLiveKitLayer * layer)
 {
-  post_track (session, track, FALSE, remove_track_in_loop);
+  post_layer (session, layer, FALSE, remove_layer_in_loop);
 }
 
 void
-gst_livekit_session_republish_in_loop (GstLiveKitSession * session, GstLiveKitLocalTrack * track)
+gst_livekit_session_format_known_in_loop (GstLiveKitSession * session, GstLiveKitLayer * layer)
 {
+  GstLiveKitLocalTrack *track;
+
   /* It has ended or been released since. */
-  if (!g_ptr_array_find (session->local_tracks, track, NULL))
+  if (!g_ptr_array_find (session->layers, layer, NULL))
     return;
-  unpublish (session, track);
-  if (publish (session, track))
-    gst_livekit_peer_negotiate_in_loop (session->publisher);
+  track = track_of (session, layer);
+  if (track && gst_livekit_local_track_is_published (track) && !gst_livekit_local_track_admit (track, layer))
+    unpublish (session, track);
+  gst_livekit_session_publish_all_in_loop (session);
+}
+
+void
+gst_livekit_session_size_changed_in_loop (GstLiveKitSession * session, GstLiveKitLayer * layer)
+{
+  GstLiveKitLocalTrack *track = track_of (session, layer);
+
+  if (track)
+    gst_livekit_local_track_tell_size (track, session->room);
+}
+
+/* The pads of one track are muted together. */
+void
+gst_livekit_session_tell_muted_in_loop (GstLiveKitSession * session, GstLiveKitLocalTrack * track, gboolean muted)
+{
+  for (guint i = 0; i < gst_livekit_local_track_get_n_layers (track); i++)
+    session->delegate.track_muted (session, gst_livekit_local_track_get_layer (track, i), muted,
+        session->delegate_data);
 }
 
 static void
 set_muted_in_loop (gpointer data)
 {
-  TrackCall *call = data;
+  LayerCall *call = data;
+  GstLiveKitLocalTrack *track = track_of (call->session, call->layer);
 
-  gst_livekit_local_track_set_muted_in_loop (call->track, call->session->room, call->flag);
+  if (track == NULL)
+    return;
+  gst_livekit_local_track_set_muted (track, call->session->room, call->flag);
+  gst_livekit_session_tell_muted_in_loop (call->session, track, call->flag);
 }
 
 void
-gst_livekit_session_set_muted (GstLiveKitSession * session, GstLiveKitLocalTrack * track, gboolean muted)
+gst_livekit_session_set_muted (GstLiveKitSession * session, GstLiveKitLayer * layer, gboolean muted)
 {
-  post_track (session, track, muted, set_muted_in_loop);
+  post_layer (session, layer, muted, set_muted_in_loop);
 }
 
 /* --- subscribing --- */
@@ -377,7 +470,7 @@ void
 gst_livekit_session_connected_in_loop (GstLiveKitSession * session, gboolean is_connected)
 {
   for (guint i = 0; i < session->local_tracks->len; i++)
-    gst_livekit_local_track_set_connected_in_loop (g_ptr_array_index (session->local_tracks, i), is_connected,
+    gst_livekit_local_track_set_connected (g_ptr_array_index (session->local_tracks, i), is_connected,
         session->start_offset);
 }
 

@@ -207,6 +207,12 @@ on_peer_failed (GstLiveKitPeer * peer, const gchar * why, gpointer data)
   lk_room_transport_failed_in_loop (((GstLiveKitSession *) data)->room, why);
 }
 
+static const gchar *
+first_pad_name (GstLiveKitLocalTrack * track)
+{
+  return gst_livekit_layer_get_pad_name (gst_livekit_local_track_get_layer (track, 0));
+}
+
 static void
 on_peer_section_negotiated (GstLiveKitPeer * peer, gpointer section_data, gboolean accepted, gpointer data)
 {
@@ -214,12 +220,12 @@ on_peer_section_negotiated (GstLiveKitPeer * peer, gpointer section_data, gboole
   g_autoptr (GError) error = NULL;
 
   if (accepted) {
-    gst_livekit_local_track_negotiated_in_loop (section_data, TRUE);
+    gst_livekit_local_track_set_negotiated (section_data, TRUE);
     return;
   }
   error = g_error_new (LK_ERROR, LK_ERROR_PUBLISH, "The room does not take the codec of pad %s.",
-      gst_livekit_local_track_get_pad_name (section_data));
-  gst_livekit_local_track_fail_in_loop (section_data, session->room, error);
+      first_pad_name (section_data));
+  gst_livekit_local_track_fail (section_data, session->room, error);
 }
 
 static void
@@ -552,7 +558,7 @@ on_room_track_published (LkRoom * room, const gchar * cid, const LkPublication *
 
   if (track == NULL)
     return;
-  gst_livekit_local_track_set_published_in_loop (track, publication->sid);
+  gst_livekit_local_track_set_published (track, publication->sid);
   gst_livekit_session_tell_track (session, "published", publication);
 }
 
@@ -566,11 +572,11 @@ on_room_publish_failed (LkRoom * room, const gchar * cid, const GError * error, 
     return;
   if (g_error_matches (error, LK_ERROR, LK_ERROR_CANCELLED)) {
     /* A resume has swallowed the announcement. */
-    gst_livekit_local_track_unpublish_in_loop (track, room);
+    gst_livekit_local_track_unpublish (track, room);
     gst_livekit_session_publish_all_in_loop (session);
     return;
   }
-  gst_livekit_local_track_fail_in_loop (track, room, error);
+  gst_livekit_local_track_fail (track, room, error);
 }
 
 static void
@@ -583,8 +589,8 @@ on_room_track_unpublished (LkRoom * room, const gchar * sid, gpointer data)
   if (track == NULL)
     return;
   error = g_error_new (LK_ERROR, LK_ERROR_PERMISSION, "The server has ended the track of pad %s.",
-      gst_livekit_local_track_get_pad_name (track));
-  gst_livekit_local_track_fail_in_loop (track, room, error);
+      first_pad_name (track));
+  gst_livekit_local_track_fail (track, room, error);
 }
 
 static void
@@ -595,8 +601,8 @@ on_room_mute_requested (LkRoom * room, const gchar * sid, gboolean muted, gpoint
 
   if (track == NULL)
     return;
-  gst_livekit_local_track_set_muted_in_loop (track, room, muted);
-  session->delegate.track_muted (session, track, muted, session->delegate_data);
+  gst_livekit_local_track_set_muted (track, room, muted);
+  gst_livekit_session_tell_muted_in_loop (session, track, muted);
 }
 
 /* The key frame that the track began with may have gone before anybody could see it, and the server's own request for
@@ -606,8 +612,18 @@ on_room_track_subscribed (LkRoom * room, const gchar * sid, gpointer data)
 {
   GstLiveKitLocalTrack *track = gst_livekit_session_find_local (data, NULL, sid);
 
+  for (guint i = 0; track && i < gst_livekit_local_track_get_n_layers (track); i++)
+    gst_livekit_layer_want_key_frame (gst_livekit_local_track_get_layer (track, i));
+}
+
+static void
+on_room_quality_requested (LkRoom * room, const gchar * sid, const LkCodecQuality * codecs, guint n_codecs,
+    gpointer data)
+{
+  GstLiveKitLocalTrack *track = gst_livekit_session_find_local (data, NULL, sid);
+
   if (track)
-    gst_livekit_local_track_want_key_frame (track);
+    gst_livekit_local_track_set_watched (track, codecs, n_codecs);
 }
 
 static void
@@ -801,6 +817,7 @@ static const LkRoomDelegate room_delegate = {
   .track_unpublished = on_room_track_unpublished,
   .mute_requested = on_room_mute_requested,
   .track_subscribed = on_room_track_subscribed,
+  .quality_requested = on_room_quality_requested,
   .subscription_failed = on_room_subscription_failed,
   .subscription_allowed = on_room_subscription_allowed,
   .stream_paused = on_room_stream_paused,
@@ -832,7 +849,8 @@ gst_livekit_session_new (GstBin * host, const GstLiveKitSessionDelegate * delega
   session->delegate_data = data;
   session->loop = lk_loop_new ("livekit");
   session->start_offset = GST_CLOCK_TIME_NONE;
-  session->local_tracks = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_livekit_local_track_unref);
+  session->layers = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_livekit_layer_unref);
+  session->local_tracks = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_livekit_local_track_free);
   session->remote_tracks = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
       (GDestroyNotify) gst_livekit_remote_track_unref);
   session->relays = g_ptr_array_new_with_free_func ((GDestroyNotify) lk_tls_relay_free);
@@ -892,6 +910,7 @@ gst_livekit_session_unref (GstLiveKitSession * session)
   if (session->room)
     lk_room_free (session->room);
   g_ptr_array_unref (session->local_tracks);
+  g_ptr_array_unref (session->layers);
   g_hash_table_unref (session->remote_tracks);
   g_ptr_array_unref (session->orphans);
   g_ptr_array_unref (session->relays);

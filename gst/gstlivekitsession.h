@@ -38,9 +38,9 @@ typedef struct
   void (*warning) (GstLiveKitSession * session, const GError * error, gpointer data);
 
   /* Publishing; NULL where nothing is published. */
-  void (*get_track_settings) (GstLiveKitSession * session, GstLiveKitLocalTrack * track,
+  void (*get_track_settings) (GstLiveKitSession * session, GstLiveKitLayer * layer,
       GstLiveKitTrackSettings * settings, gpointer data);
-  void (*track_muted) (GstLiveKitSession * session, GstLiveKitLocalTrack * track, gboolean muted, gpointer data);
+  void (*track_muted) (GstLiveKitSession * session, GstLiveKitLayer * layer, gboolean muted, gpointer data);
 
   /* Subscribing; NULL where nothing is shown. */
   gboolean (*is_wanted) (GstLiveKitSession * session, const LkPublication * publication, gpointer data);
@@ -60,16 +60,17 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstLiveKitSession, gst_livekit_session_unref)
 void gst_livekit_session_start (GstLiveKitSession * session, const GstLiveKitSessionSettings * settings);
 gboolean gst_livekit_session_stop (GstLiveKitSession * session);
 
-/* Room loop. The format of a track has become known, or another one. */
-void gst_livekit_session_republish_in_loop (GstLiveKitSession * session, GstLiveKitLocalTrack * track);
+/* Room loop. The format of a layer has become known, or another one; its frames have another size. */
+void gst_livekit_session_format_known_in_loop (GstLiveKitSession * session, GstLiveKitLayer * layer);
+void gst_livekit_session_size_changed_in_loop (GstLiveKitSession * session, GstLiveKitLayer * layer);
 
 /* Any thread. */
 LkLoop *gst_livekit_session_get_loop (GstLiveKitSession * session);
-void gst_livekit_session_add_track (GstLiveKitSession * session, GstLiveKitLocalTrack * track);
-void gst_livekit_session_remove_track (GstLiveKitSession * session, GstLiveKitLocalTrack * track);
+void gst_livekit_session_add_layer (GstLiveKitSession * session, GstLiveKitLayer * layer);
+void gst_livekit_session_remove_layer (GstLiveKitSession * session, GstLiveKitLayer * layer);
 /* Everything has been sent: unpublishes what there is, then runs @done (@data) on the loop. */
 void gst_livekit_session_finish (GstLiveKitSession * session, LkLoopFunc done, gpointer data, GDestroyNotify destroy);
-void gst_livekit_session_set_muted (GstLiveKitSession * session, GstLiveKitLocalTrack * track, gboolean muted);
+void gst_livekit_session_set_muted (GstLiveKitSession * session, GstLiveKitLayer * layer, gboolean muted);
 void gst_livekit_session_update_choice (GstLiveKitSession * session);   /* is_wanted has changed its mind */
 void gst_livekit_session_push_eos (GstLiveKitSession * session);        /* on all pads of remote tracks */
 void gst_livekit_session_recalculate_latency (GstLiveKitSession * session);

@@ -59,16 +59,16 @@ GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (livekitsink, "livekitsink", GST_RANK_NONE
 /* --- tracks --- */
 
 static GstLiveKitSinkPad *
-pad_of_track (GstLiveKitSink * self, GstLiveKitLocalTrack * track)
+pad_of_layer (GstLiveKitSink * self, GstLiveKitLayer * layer)
 {
   return GST_LIVEKIT_SINK_PAD (gst_element_get_static_pad (GST_ELEMENT (self),
-          gst_livekit_local_track_get_pad_name (track)));
+          gst_livekit_layer_get_pad_name (layer)));
 }
 
 static void
-on_track_key_frame_wanted (GstLiveKitLocalTrack * track, gpointer data)
+on_layer_key_frame_wanted (GstLiveKitLayer * layer, gpointer data)
 {
-  g_autoptr (GstLiveKitSinkPad) pad = pad_of_track (data, track);
+  g_autoptr (GstLiveKitSinkPad) pad = pad_of_layer (data, layer);
 
   if (pad == NULL)
     return;
@@ -77,65 +77,90 @@ on_track_key_frame_wanted (GstLiveKitLocalTrack * track, gpointer data)
 }
 
 static void
-on_track_b_frames_seen (GstLiveKitLocalTrack * track, gpointer data)
+on_layer_warning (GstLiveKitLayer * layer, const gchar * text, const gchar * debug, gpointer data)
 {
-  GST_ELEMENT_WARNING (data, STREAM, FORMAT, ("The H.264 stream has B frames, which browsers do not play smoothly."),
-      ("pad %s: let the encoder make none (x264enc: tune=zerolatency or bframes=0)",
-          gst_livekit_local_track_get_pad_name (track)));
+  GST_ELEMENT_WARNING (data, STREAM, FORMAT, ("%s", text), ("pad %s: %s", gst_livekit_layer_get_pad_name (layer), debug));
 }
 
 static void
-publish_again_in_loop (GstLiveKitLocalTrack * track, gpointer data)
+on_layer_size_changed (GstLiveKitLayer * layer, gpointer data)
 {
   g_autoptr (GstLiveKitSession) session = gst_livekit_bin_ref_session (data);
 
   if (session)
-    gst_livekit_session_republish_in_loop (session, track);
+    gst_livekit_session_size_changed_in_loop (session, layer);
 }
 
 static void
-on_track_published (GstLiveKitLocalTrack * track, const gchar * sid, gpointer data)
+on_layer_active_changed (GstLiveKitLayer * layer, gboolean is_active, gpointer data)
 {
-  g_autoptr (GstLiveKitSinkPad) pad = pad_of_track (data, track);
+  g_autoptr (GstLiveKitSinkPad) pad = pad_of_layer (data, layer);
+  g_autofree gchar *sid = NULL;
+
+  GST_INFO_OBJECT (data, "pad=%s active=%d", gst_livekit_layer_get_pad_name (layer), is_active);
+  if (pad == NULL)
+    return;
+  g_object_get (pad, "track-sid", &sid, NULL);
+  gst_livekit_sink_pad_tell_active (pad);
+  gst_element_post_message (data, gst_message_new_element (data, gst_structure_new ("livekit-track",
+              "action", G_TYPE_STRING, is_active ? "active" : "inactive", "sid", G_TYPE_STRING, sid,
+              "pad", G_TYPE_STRING, gst_livekit_layer_get_pad_name (layer), NULL)));
+}
+
+static void
+publish_again_in_loop (GstLiveKitLayer * layer, gpointer data)
+{
+  g_autoptr (GstLiveKitSession) session = gst_livekit_bin_ref_session (data);
+
+  if (session)
+    gst_livekit_session_format_known_in_loop (session, layer);
+}
+
+static void
+on_layer_published (GstLiveKitLayer * layer, const gchar * sid, gpointer data)
+{
+  g_autoptr (GstLiveKitSinkPad) pad = pad_of_layer (data, layer);
 
   if (sid)
-    GST_INFO_OBJECT (data, "track published sid=%s pad=%s", sid, gst_livekit_local_track_get_pad_name (track));
+    GST_INFO_OBJECT (data, "track published sid=%s pad=%s", sid, gst_livekit_layer_get_pad_name (layer));
   if (pad)
     gst_livekit_sink_pad_set_sid (pad, sid);
 }
 
 static void
-on_track_failed (GstLiveKitLocalTrack * track, const GError * error, gpointer data)
+on_layer_failed (GstLiveKitLayer * layer, const GError * error, gpointer data)
 {
   gst_livekit_post_warning (data, error);
   gst_element_post_message (data, gst_message_new_element (data, gst_structure_new ("livekit-track",
-              "action", G_TYPE_STRING, "failed", "pad", G_TYPE_STRING, gst_livekit_local_track_get_pad_name (track),
+              "action", G_TYPE_STRING, "failed", "pad", G_TYPE_STRING, gst_livekit_layer_get_pad_name (layer),
               "reason", G_TYPE_STRING, error->domain == LK_ERROR ? lk_error_reason (error->code) : "internal",
               "text", G_TYPE_STRING, error->message, NULL)));
 }
 
-static const GstLiveKitLocalTrackDelegate track_delegate = {
-  .key_frame_wanted = on_track_key_frame_wanted,
-  .b_frames_seen = on_track_b_frames_seen,
+static const GstLiveKitLayerDelegate layer_delegate = {
+  .key_frame_wanted = on_layer_key_frame_wanted,
+  .warning = on_layer_warning,
   .format_known = publish_again_in_loop,
-  .published = on_track_published,
-  .failed = on_track_failed,
+  .size_changed = on_layer_size_changed,
+  .published = on_layer_published,
+  .active_changed = on_layer_active_changed,
+  .failed = on_layer_failed,
 };
 
 static void
-get_track_settings (GstLiveKitSession * session, GstLiveKitLocalTrack * track, GstLiveKitTrackSettings * settings,
+get_track_settings (GstLiveKitSession * session, GstLiveKitLayer * layer, GstLiveKitTrackSettings * settings,
     gpointer data)
 {
-  g_autoptr (GstLiveKitSinkPad) pad = pad_of_track (data, track);
+  g_autoptr (GstLiveKitSinkPad) pad = pad_of_layer (data, layer);
 
   if (pad)
     gst_livekit_sink_pad_get_settings (pad, settings);
 }
 
 static void
-on_session_track_muted (GstLiveKitSession * session, GstLiveKitLocalTrack * track, gboolean muted, gpointer data)
+on_session_layer_muted (GstLiveKitSession * session, GstLiveKitLayer * layer, gboolean muted, gpointer data)
 {
-  g_autoptr (GstLiveKitSinkPad) pad = pad_of_track (data, track);
+  g_autoptr (GstLiveKitSinkPad) pad = pad_of_layer (data, layer);
 
   if (pad)
     gst_livekit_sink_pad_set_muted (pad, muted);
@@ -155,26 +180,6 @@ is_upstream_live (GstPad * pad)
   return is_live;
 }
 
-static gboolean
-name_is_taken (GstLiveKitSink * self, GstLiveKitSinkPad * pad)
-{
-  g_autofree gchar *name = gst_livekit_sink_pad_dup_explicit_name (pad);
-  gboolean is_taken = FALSE;
-
-  if (name == NULL)
-    return FALSE;
-  GST_OBJECT_LOCK (self);
-  for (GList * item = GST_ELEMENT (self)->sinkpads; item; item = item->next) {
-    GstLiveKitSinkPad *other = item->data;
-    g_autofree gchar *other_name = other == pad ? NULL : gst_livekit_sink_pad_dup_explicit_name (other);
-
-    is_taken |= gst_livekit_sink_pad_get_kind (other) == gst_livekit_sink_pad_get_kind (pad)
-        && g_strcmp0 (other_name, name) == 0;
-  }
-  GST_OBJECT_UNLOCK (self);
-  return is_taken;
-}
-
 /* Upstream may try the same caps again and again; it is told once in a session. */
 static gboolean
 is_first_error (GstLiveKitSink * self)
@@ -191,15 +196,7 @@ is_first_error (GstLiveKitSink * self)
 static gboolean
 take_caps (GstLiveKitSink * self, GstLiveKitSinkPad * pad, GstCaps * caps)
 {
-  if (name_is_taken (self, pad)) {
-    g_autofree gchar *name = gst_livekit_sink_pad_dup_explicit_name (pad);
-
-    if (is_first_error (self))
-      GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("Two pads want to be the track '%s'.", name),
-          ("pad %s: give each pad a track-name of its own", GST_OBJECT_NAME (pad)));
-    return FALSE;
-  }
-  if (gst_livekit_local_track_set_caps (gst_livekit_sink_pad_get_track (pad), caps, is_upstream_live (GST_PAD (pad))))
+  if (gst_livekit_layer_set_caps (gst_livekit_sink_pad_get_layer (pad), caps, is_upstream_live (GST_PAD (pad))))
     return TRUE;
   if (is_first_error (self))
     GST_ELEMENT_ERROR (self, CORE, MISSING_PLUGIN, ("Elements for this codec are missing."),
@@ -242,7 +239,7 @@ take_eos (GstLiveKitSink * self, GstLiveKitSinkPad * pad)
   if (is_all_eos (self))
     gst_livekit_session_finish (session, post_eos_in_loop, gst_object_ref (self), gst_object_unref);
   else
-    gst_livekit_session_remove_track (session, gst_livekit_sink_pad_get_track (pad));
+    gst_livekit_session_remove_layer (session, gst_livekit_sink_pad_get_layer (pad));
 }
 
 static void
@@ -257,14 +254,14 @@ end_eos (GstLiveKitSink * self, GstLiveKitSinkPad * pad)
   self->eos_is_posted = FALSE;
   GST_OBJECT_UNLOCK (self);
   if (session)
-    gst_livekit_session_add_track (session, gst_livekit_sink_pad_get_track (pad));
+    gst_livekit_session_add_layer (session, gst_livekit_sink_pad_get_layer (pad));
 }
 
 static gboolean
 gst_livekit_sink_pad_event (GstPad * pad, GstObject * parent, GstEvent * event)
 {
   GstLiveKitSink *self = GST_LIVEKIT_SINK (parent);
-  GstLiveKitLocalTrack *track = gst_livekit_sink_pad_get_track (GST_LIVEKIT_SINK_PAD (pad));
+  GstLiveKitLayer *layer = gst_livekit_sink_pad_get_layer (GST_LIVEKIT_SINK_PAD (pad));
   gboolean ok = TRUE;
   GstCaps *caps;
 
@@ -277,7 +274,7 @@ gst_livekit_sink_pad_event (GstPad * pad, GstObject * parent, GstEvent * event)
         g_autoptr (GstEvent) segment = gst_pad_get_sticky_event (pad, GST_EVENT_SEGMENT, 0);
 
         if (segment)
-          gst_livekit_local_track_push_event (track, gst_event_ref (segment));
+          gst_livekit_layer_push_event (layer, gst_event_ref (segment));
       }
       break;
     case GST_EVENT_EOS:
@@ -287,16 +284,16 @@ gst_livekit_sink_pad_event (GstPad * pad, GstObject * parent, GstEvent * event)
       end_eos (self, GST_LIVEKIT_SINK_PAD (pad));
       break;
     case GST_EVENT_FLUSH_START:
-      gst_livekit_local_track_flush (track, TRUE);
-      return gst_livekit_local_track_push_event (track, event);
+      gst_livekit_layer_flush (layer, TRUE);
+      return gst_livekit_layer_push_event (layer, event);
     case GST_EVENT_FLUSH_STOP:
-      gst_livekit_local_track_flush (track, FALSE);
+      gst_livekit_layer_flush (layer, FALSE);
       end_eos (self, GST_LIVEKIT_SINK_PAD (pad));
-      return gst_livekit_local_track_push_event (track, event);
+      return gst_livekit_layer_push_event (layer, event);
     case GST_EVENT_SEGMENT:
     case GST_EVENT_GAP:
     case GST_EVENT_TAG:
-      return gst_livekit_local_track_push_event (track, event);
+      return gst_livekit_layer_push_event (layer, event);
     default:
       break;
   }
@@ -307,7 +304,7 @@ gst_livekit_sink_pad_event (GstPad * pad, GstObject * parent, GstEvent * event)
 static GstFlowReturn
 gst_livekit_sink_pad_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
 {
-  return gst_livekit_local_track_push (gst_livekit_sink_pad_get_track (GST_LIVEKIT_SINK_PAD (pad)), buffer);
+  return gst_livekit_layer_push (gst_livekit_sink_pad_get_layer (GST_LIVEKIT_SINK_PAD (pad)), buffer);
 }
 
 static const gchar *
@@ -394,21 +391,21 @@ gst_livekit_sink_request_new_pad (GstElement * element, GstPadTemplate * templ, 
       LK_TRACK_AUDIO;
   g_autofree gchar *name = choose_name (self, kind, wanted);
   GstLiveKitSinkPad *pad = gst_livekit_sink_pad_new (templ, name, kind);
-  GstLiveKitLocalTrack *track = gst_livekit_local_track_new (name, kind, &track_delegate, self);
+  GstLiveKitLayer *layer = gst_livekit_layer_new (name, kind, &layer_delegate, self);
   g_autoptr (GstLiveKitSession) session = gst_livekit_bin_ref_session (GST_LIVEKIT_BIN (self));
 
-  gst_livekit_sink_pad_set_track (pad, track);
+  gst_livekit_sink_pad_set_layer (pad, layer);
   gst_pad_set_chain_function (GST_PAD (pad), gst_livekit_sink_pad_chain);
   gst_pad_set_event_function (GST_PAD (pad), gst_livekit_sink_pad_event);
   gst_pad_set_query_function (GST_PAD (pad), gst_livekit_sink_pad_query);
   if (session) {
-    gst_livekit_local_track_start (track, GST_BIN (self), gst_livekit_session_get_loop (session));
-    gst_livekit_session_add_track (session, track);
+    gst_livekit_layer_start (layer, GST_BIN (self), gst_livekit_session_get_loop (session));
+    gst_livekit_session_add_layer (session, layer);
     gst_pad_set_active (GST_PAD (pad), TRUE);
   }
   if (!gst_element_add_pad (element, GST_PAD (pad))) {
     if (session)
-      gst_livekit_session_remove_track (session, track);
+      gst_livekit_session_remove_layer (session, layer);
     return NULL;
   }
   gst_child_proxy_child_added (GST_CHILD_PROXY (self), G_OBJECT (pad), name);
@@ -418,29 +415,29 @@ gst_livekit_sink_request_new_pad (GstElement * element, GstPadTemplate * templ, 
 static void
 release_track_in_loop (gpointer data)
 {
-  gst_livekit_local_track_stop (data);
+  gst_livekit_layer_stop (data);
 }
 
 static void
 gst_livekit_sink_release_pad (GstElement * element, GstPad * pad)
 {
   GstLiveKitSink *self = GST_LIVEKIT_SINK (element);
-  GstLiveKitLocalTrack *track = gst_livekit_sink_pad_get_track (GST_LIVEKIT_SINK_PAD (pad));
+  GstLiveKitLayer *layer = gst_livekit_sink_pad_get_layer (GST_LIVEKIT_SINK_PAD (pad));
   g_autoptr (GstLiveKitSession) session = gst_livekit_bin_ref_session (GST_LIVEKIT_BIN (self));
   g_autofree gchar *name = gst_pad_get_name (pad);
 
-  gst_livekit_local_track_flush (track, TRUE);
+  gst_livekit_layer_flush (layer, TRUE);
   gst_pad_set_active (pad, FALSE);
-  gst_livekit_local_track_ref (track);
+  gst_livekit_layer_ref (layer);
   if (session)
-    gst_livekit_session_remove_track (session, track);
+    gst_livekit_session_remove_layer (session, layer);
   /* Its elements go when the room loop no longer uses them, which is after what was posted above. */
   if (session == NULL || !lk_loop_post (gst_livekit_session_get_loop (session), release_track_in_loop,
-          gst_livekit_local_track_ref (track), (GDestroyNotify) gst_livekit_local_track_unref))
-    gst_livekit_local_track_stop (track);
+          gst_livekit_layer_ref (layer), (GDestroyNotify) gst_livekit_layer_unref))
+    gst_livekit_layer_stop (layer);
   gst_child_proxy_child_removed (GST_CHILD_PROXY (self), G_OBJECT (pad), name);
   gst_element_remove_pad (element, pad);
-  gst_livekit_local_track_unref (track);
+  gst_livekit_layer_unref (layer);
   if (session && is_all_eos (self))
     gst_livekit_session_finish (session, post_eos_in_loop, gst_object_ref (self), gst_object_unref);
 }
@@ -468,21 +465,21 @@ start_pad (GstLiveKitSink * self, GstLiveKitSinkPad * pad, gpointer data)
   GstLiveKitSession *session = data;
 
   gst_livekit_sink_pad_reset_eos (pad);
-  gst_livekit_local_track_start (gst_livekit_sink_pad_get_track (pad), GST_BIN (self),
+  gst_livekit_layer_start (gst_livekit_sink_pad_get_layer (pad), GST_BIN (self),
       gst_livekit_session_get_loop (session));
-  gst_livekit_session_add_track (session, gst_livekit_sink_pad_get_track (pad));
+  gst_livekit_session_add_layer (session, gst_livekit_sink_pad_get_layer (pad));
 }
 
 static void
 flush_pad (GstLiveKitSink * self, GstLiveKitSinkPad * pad, gpointer data)
 {
-  gst_livekit_local_track_flush (gst_livekit_sink_pad_get_track (pad), TRUE);
+  gst_livekit_layer_flush (gst_livekit_sink_pad_get_layer (pad), TRUE);
 }
 
 static void
 stop_pad (GstLiveKitSink * self, GstLiveKitSinkPad * pad, gpointer data)
 {
-  gst_livekit_local_track_stop (gst_livekit_sink_pad_get_track (pad));
+  gst_livekit_layer_stop (gst_livekit_sink_pad_get_layer (pad));
 }
 
 static void
@@ -490,7 +487,7 @@ gst_livekit_sink_prepare (GstLiveKitBin * bin, GstLiveKitSessionDelegate * deleg
     GstLiveKitSessionSettings * settings)
 {
   delegate->get_track_settings = get_track_settings;
-  delegate->track_muted = on_session_track_muted;
+  delegate->track_muted = on_session_layer_muted;
   settings->room.needs_publish = TRUE;
 }
 

@@ -22,6 +22,21 @@ append_structure (GValue * list, GstStructure * structure)
   gst_value_list_append_and_take_value (list, &item);
 }
 
+static GstStructure *
+layer_stats (GstLiveKitLocalTrack * track, GstLiveKitLayer * layer)
+{
+  GstLiveKitLayerCounters counters;
+
+  gst_livekit_layer_get_counters (layer, &counters);
+  return gst_structure_new ("published-track", "pad", G_TYPE_STRING, gst_livekit_layer_get_pad_name (layer),
+      "sid", G_TYPE_STRING, gst_livekit_local_track_get_sid (track), "ssrc", G_TYPE_UINT, counters.ssrc,
+      "width", G_TYPE_UINT, counters.width, "height", G_TYPE_UINT, counters.height,
+      "active", G_TYPE_BOOLEAN, counters.is_active, "frames-sent", G_TYPE_UINT64, counters.n_frames,
+      "bytes-sent", G_TYPE_UINT64, counters.n_bytes, "frames-dropped", G_TYPE_UINT64, counters.n_dropped,
+      "key-frames-sent", G_TYPE_UINT64, counters.n_key_frames,
+      "key-frames-requested", G_TYPE_UINT64, counters.n_key_frame_requests, NULL);
+}
+
 static void
 add_local_tracks (GstLiveKitSession * session, GstStructure * stats)
 {
@@ -30,15 +45,9 @@ add_local_tracks (GstLiveKitSession * session, GstStructure * stats)
   g_value_init (&list, GST_TYPE_LIST);
   for (guint i = 0; i < session->local_tracks->len; i++) {
     GstLiveKitLocalTrack *track = g_ptr_array_index (session->local_tracks, i);
-    GstLiveKitLocalTrackCounters counters;
 
-    gst_livekit_local_track_get_counters (track, &counters);
-    append_structure (&list, gst_structure_new ("published-track",
-            "pad", G_TYPE_STRING, gst_livekit_local_track_get_pad_name (track),
-            "sid", G_TYPE_STRING, gst_livekit_local_track_get_sid_in_loop (track), "ssrc", G_TYPE_UINT, counters.ssrc,
-            "frames-sent", G_TYPE_UINT64, counters.n_frames, "bytes-sent", G_TYPE_UINT64, counters.n_bytes,
-            "frames-dropped", G_TYPE_UINT64, counters.n_dropped, "key-frames-sent", G_TYPE_UINT64,
-            counters.n_key_frames, "key-frames-requested", G_TYPE_UINT64, counters.n_key_frame_requests, NULL));
+    for (guint l = 0; l < gst_livekit_local_track_get_n_layers (track); l++)
+      append_structure (&list, layer_stats (track, gst_livekit_local_track_get_layer (track, l)));
   }
   gst_structure_take_value (stats, "published", &list);
 }

@@ -61,6 +61,7 @@ static const Row of_sink_pad[] = {
   {"muted", "gboolean", "FALSE", PLAYING},
   {"bitrate", "guint", "0", READY},
   {"track-sid", "gchararray", NULL, READ_ONLY},
+  {"active", "gboolean", "FALSE", READ_ONLY},
   {"stats", "GstStructure", "*", READ_ONLY},
 };
 

@@ -401,7 +401,10 @@ print_property (App * app, const gchar * name, const gchar * property)
   GstStructure *structure = gst_structure_new ("property", "element", G_TYPE_STRING, name,
       "property", G_TYPE_STRING, property, NULL);
 
-  g_object_get_property (G_OBJECT (element), property, &value);
+  if (GST_IS_CHILD_PROXY (element))
+    gst_child_proxy_get_property (GST_CHILD_PROXY (element), property, &value);
+  else
+    g_object_get_property (G_OBJECT (element), property, &value);
   gst_structure_set_value (structure, "value", &value);
   emit (structure);
 }
@@ -448,6 +451,10 @@ set_property (App * app, const gchar * name, const gchar * property, const gchar
   g_autoptr (GObject) target = NULL;
   GParamSpec *spec;
 
+  if (!GST_IS_CHILD_PROXY (element)) {
+    gst_util_set_object_arg (G_OBJECT (element), property, value);
+    return;
+  }
   if (!gst_child_proxy_lookup (GST_CHILD_PROXY (element), property, &target, &spec))
     g_error ("no property %s in %s", property, name);
   gst_util_set_object_arg (target, spec->name, value);

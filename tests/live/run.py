@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE))
 from harness import Bench, Failure  # noqa: E402
 
 MODULES = ['check_harness', 'check_loopback', 'check_browser', 'check_sdk', 'check_refusals', 'check_files',
-           'check_many', 'check_cycles']
+           'check_many', 'check_simulcast', 'check_cycles']
 
 
 def find_tests():

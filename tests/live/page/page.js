@@ -2,7 +2,7 @@
 // The browser's part in the live tests: joins a room, shows and measures what arrives, publishes camera and microphone.
 'use strict';
 
-const { Room, RoomEvent, Track, createLocalTracks } = window.LivekitClient;
+const { Room, RoomEvent, Track, VideoQuality, createLocalTracks } = window.LivekitClient;
 
 const seen = new Map();  // track sid -> { track, publication, participant, firstFrame }
 let room = null;
@@ -83,6 +83,26 @@ window.measure = async () => {
     results.push({ ...result, at: performance.now() - joined });
   }
   return { tracks: results, errors };
+};
+
+// Asks for a quality ('LOW', 'MEDIUM', 'HIGH') of all video tracks.
+window.quality = async (name) => {
+  for (const { publication } of seen.values()) {
+    if (publication.kind === Track.Kind.Video) {
+      publication.setVideoQuality(VideoQuality[name]);
+    }
+  }
+};
+
+// Watches the video tracks, or does not.
+window.watch = async (enabled) => {
+  for (const participant of room.remoteParticipants.values()) {
+    for (const publication of participant.trackPublications.values()) {
+      if (publication.kind === Track.Kind.Video) {
+        publication.setSubscribed(enabled);
+      }
+    }
+  }
 };
 
 // Publishes the (fake) camera and microphone; resolves when both are published.

@@ -1,0 +1,879 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gstlivekitlayer: what one sink pad feeds. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "gstlivekitlayer.h"
+
+#include <gst/rtp/rtp.h>
+#include <gst/video/video.h>
+#include "gstlivekitelements.h"
+
+#define GST_CAT_DEFAULT gst_livekit_debug
+
+/* The server throttles its requests to one in 500 ms; several viewers' and our own may fall together. */
+#define KEY_FRAME_INTERVAL (150 * G_TIME_SPAN_MILLISECOND)
+/* Fits any path with IPv6 and TURN overhead. */
+#define RTP_MTU 1200
+/* So many requests, over so long, without a key frame: the encoder does not hear them. */
+#define UNANSWERED_REQUESTS 3
+#define UNANSWERED_LIMIT (2 * G_TIME_SPAN_SECOND)
+/* So much input without a frame that could be sent, over so long: the parser waits for something. */
+#define FRUITLESS_BUFFERS 30
+#define FRUITLESS_LIMIT (3 * G_TIME_SPAN_SECOND)
+/* From here on a bitrate can be measured. */
+#define MEASURE_LEAST (1 * G_TIME_SPAN_SECOND)
+
+/* The elements of one format: [clocksync] ! [parser ! capsfilter] ! payloader in a bin, fed by a pad of ours. */
+typedef struct
+{
+  const GstLiveKitCodec *codec;
+  GstElement *bin, *payloader, *clocksync;
+  GstPad *feed;                 /* parentless src pad, linked to the bin: works whatever bin the host is */
+  GstPad *src_pad;              /* of the bin */
+  guint32 ssrc;
+} Chain;
+
+struct _GstLiveKitLayer
+{
+  gatomicrefcount ref_count;
+
+  /* constant after construction */
+  gchar *pad_name;
+  LkTrackKind kind;
+  GstLiveKitLayerDelegate delegate;
+  gpointer delegate_data;
+
+  /* set while nothing streams */
+  GstBin *host;                 /* not owned: owns the pad and so us */
+  LkLoop *loop;
+
+  /* lock; never held while calling out */
+  GMutex lock;
+  GCond changed;
+  gboolean is_flushing, is_open, is_muted, is_watched, is_live, was_open;
+  gboolean needs_key_frame;
+  gboolean key_frame_is_due;
+  gint64 last_key_frame_request_us;
+  guint n_unanswered;           /* requests since the last key frame */
+  gint64 first_unanswered_us;
+  Chain *chain;                 /* replaced by the streaming thread alone */
+  guint width, height, tag_bitrate;
+  gint64 first_frame_us;
+  guint64 n_measured_bytes;
+  GstLiveKitLayerCounters counters;
+
+  /* streaming thread */
+  GstSegment segment;
+  GstClockTime last_pts;
+  gboolean b_frames_told, deafness_told, fruitlessness_told;
+  guint n_fruitless;            /* buffers in since the last frame */
+  gint64 first_fruitless_us;
+
+  /* room loop only */
+  Chain *attached;              /* what the section is linked to */
+  GstClockTime start_offset;
+  gboolean is_active;
+};
+
+GstLiveKitLayer *
+gst_livekit_layer_new (const gchar * pad_name, LkTrackKind kind, const GstLiveKitLayerDelegate * delegate,
+    gpointer data)
+{
+  GstLiveKitLayer *layer = g_new0 (GstLiveKitLayer, 1);
+
+  g_atomic_ref_count_init (&layer->ref_count);
+  layer->pad_name = g_strdup (pad_name);
+  layer->kind = kind;
+  layer->delegate = *delegate;
+  layer->delegate_data = data;
+  layer->is_flushing = layer->is_watched = TRUE;
+  g_mutex_init (&layer->lock);
+  g_cond_init (&layer->changed);
+  return layer;
+}
+
+GstLiveKitLayer *
+gst_livekit_layer_ref (GstLiveKitLayer * layer)
+{
+  g_atomic_ref_count_inc (&layer->ref_count);
+  return layer;
+}
+
+void
+gst_livekit_layer_unref (GstLiveKitLayer * layer)
+{
+  if (!g_atomic_ref_count_dec (&layer->ref_count))
+    return;
+  g_assert (layer->chain == NULL);
+  g_free (layer->pad_name);
+  g_clear_pointer (&layer->loop, lk_loop_unref);
+  g_mutex_clear (&layer->lock);
+  g_cond_clear (&layer->changed);
+  g_free (layer);
+}
+
+const gchar *
+gst_livekit_layer_get_pad_name (GstLiveKitLayer * layer)
+{
+  return layer->pad_name;
+}
+
+LkTrackKind
+gst_livekit_layer_get_kind (GstLiveKitLayer * layer)
+{
+  return layer->kind;
+}
+
+/* --- the chain --- */
+
+static void
+ask_upstream (gpointer data)
+{
+  GstLiveKitLayer *layer = data;
+
+  g_mutex_lock (&layer->lock);
+  layer->key_frame_is_due = FALSE;
+  layer->last_key_frame_request_us = g_get_monotonic_time ();
+  if (layer->n_unanswered++ == 0)
+    layer->first_unanswered_us = layer->last_key_frame_request_us;
+  layer->counters.n_key_frame_requests++;
+  g_mutex_unlock (&layer->lock);
+  layer->delegate.key_frame_wanted (layer, layer->delegate_data);
+}
+
+/* A request too soon after another is put off, not lost: the frame that answered the other may have come too early for
+ * who asks now. */
+void
+gst_livekit_layer_want_key_frame (GstLiveKitLayer * layer)
+{
+  gint64 wait_us;
+  gboolean is_due;
+
+  if (layer->kind != LK_TRACK_VIDEO)
+    return;
+  g_mutex_lock (&layer->lock);
+  is_due = layer->key_frame_is_due;
+  layer->key_frame_is_due = TRUE;
+  wait_us = layer->last_key_frame_request_us + KEY_FRAME_INTERVAL - g_get_monotonic_time ();
+  g_mutex_unlock (&layer->lock);
+  if (is_due)
+    return;
+  if (wait_us <= 0)
+    ask_upstream (layer);
+  else
+    lk_loop_post_after (layer->loop, wait_us / G_TIME_SPAN_MILLISECOND + 1, ask_upstream,
+        gst_livekit_layer_ref (layer), (GDestroyNotify) gst_livekit_layer_unref);
+}
+
+static gboolean
+on_feed_event (GstPad * pad, GstObject * parent, GstEvent * event)
+{
+  GstLiveKitLayer *layer = gst_pad_get_element_private (pad);
+
+  if (gst_video_event_is_force_key_unit (event))
+    gst_livekit_layer_want_key_frame (layer);
+  gst_event_unref (event);
+  return TRUE;
+}
+
+/* What happens behind here adds no latency to anybody's, and waits for none that upstream declares. */
+static gboolean
+on_feed_query (GstPad * pad, GstObject * parent, GstQuery * query)
+{
+  if (GST_QUERY_TYPE (query) == GST_QUERY_LATENCY) {
+    gst_query_set_latency (query, TRUE, 0, GST_CLOCK_TIME_NONE);
+    return TRUE;
+  }
+  return gst_pad_query_default (pad, parent, query);
+}
+
+static void
+watch_for_b_frames (GstLiveKitLayer * layer, GstBuffer * buffer)
+{
+  GstClockTime pts = GST_BUFFER_PTS (buffer);
+
+  if (!GST_CLOCK_TIME_IS_VALID (pts))
+    return;
+  if (!layer->b_frames_told && GST_CLOCK_TIME_IS_VALID (layer->last_pts) && pts < layer->last_pts
+      && !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DISCONT)) {
+    layer->b_frames_told = TRUE;
+    layer->delegate.warning (layer, "The video stream has B frames, which browsers do not play smoothly.",
+        "let the encoder make none (x264enc: tune=zerolatency or bframes=0)", layer->delegate_data);
+  }
+  layer->last_pts = pts;
+}
+
+static void
+watch_for_deafness (GstLiveKitLayer * layer, gboolean is_key_frame)
+{
+  gboolean is_deaf = FALSE;
+
+  g_mutex_lock (&layer->lock);
+  if (is_key_frame)
+    layer->n_unanswered = 0;
+  else
+    is_deaf = layer->n_unanswered >= UNANSWERED_REQUESTS
+        && g_get_monotonic_time () - layer->first_unanswered_us > UNANSWERED_LIMIT;
+  g_mutex_unlock (&layer->lock);
+  if (!is_deaf || layer->deafness_told)
+    return;
+  layer->deafness_told = TRUE;
+  layer->delegate.warning (layer, "The encoder makes no key frame when it is asked to: viewers wait for its next one.",
+      "let it make one at least every two seconds (x264enc: key-int-max=60)", layer->delegate_data);
+}
+
+/* A parser lets nothing through before it has seen parameter sets. */
+static void
+watch_for_fruitless_input (GstLiveKitLayer * layer)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (layer->n_fruitless++ == 0)
+    layer->first_fruitless_us = now;
+  if (layer->fruitlessness_told || layer->n_fruitless < FRUITLESS_BUFFERS
+      || now - layer->first_fruitless_us < FRUITLESS_LIMIT)
+    return;
+  layer->fruitlessness_told = TRUE;
+  layer->delegate.warning (layer, "Nothing in this stream can be sent: its parameter sets (SPS, sequence header) are missing.",
+      "let the encoder repeat them with each key frame, or give them as codec_data", layer->delegate_data);
+}
+
+/* In front of the payloader, where every frame is parsed: viewers can begin with a key frame alone. */
+static GstPadProbeReturn
+on_frame (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstLiveKitLayer *layer = data;
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+  gboolean is_delta = layer->kind == LK_TRACK_VIDEO && GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT);
+  gboolean may_flow, drop, is_awaited;
+
+  g_mutex_lock (&layer->lock);
+  may_flow = layer->is_open && !layer->is_muted && layer->is_watched;
+  is_awaited = may_flow && layer->needs_key_frame && is_delta;
+  drop = !may_flow || is_awaited;
+  if (layer->first_frame_us == 0)
+    layer->first_frame_us = g_get_monotonic_time ();
+  layer->n_measured_bytes += gst_buffer_get_size (buffer);
+  if (drop) {
+    layer->counters.n_dropped++;
+  } else {
+    layer->needs_key_frame = FALSE;
+    layer->counters.n_frames++;
+    layer->counters.n_key_frames += layer->kind == LK_TRACK_VIDEO && !is_delta;
+    layer->counters.n_bytes += gst_buffer_get_size (buffer);
+  }
+  g_mutex_unlock (&layer->lock);
+  layer->n_fruitless = 0;
+  if (layer->kind == LK_TRACK_VIDEO) {
+    watch_for_b_frames (layer, buffer);
+    watch_for_deafness (layer, !is_delta);
+  }
+  if (is_awaited)
+    gst_livekit_layer_want_key_frame (layer);
+  return drop ? GST_PAD_PROBE_DROP : GST_PAD_PROBE_OK;
+}
+
+static void
+size_changed_in_loop (gpointer data)
+{
+  GstLiveKitLayer *layer = data;
+
+  if (layer->attached)
+    layer->delegate.size_changed (layer, layer->delegate_data);
+}
+
+static void
+take_size (GstLiveKitLayer * layer, GstCaps * caps)
+{
+  const GstStructure *structure = gst_caps_get_structure (caps, 0);
+  gboolean is_change;
+  gint width, height;
+
+  if (!gst_structure_get_int (structure, "width", &width) || !gst_structure_get_int (structure, "height", &height))
+    return;
+  width = MAX (width, 0);
+  height = MAX (height, 0);
+  g_mutex_lock (&layer->lock);
+  is_change = layer->width && (layer->width != (guint) width || layer->height != (guint) height);
+  layer->width = width;
+  layer->height = height;
+  g_mutex_unlock (&layer->lock);
+  if (is_change)
+    lk_loop_post (layer->loop, size_changed_in_loop, gst_livekit_layer_ref (layer),
+        (GDestroyNotify) gst_livekit_layer_unref);
+}
+
+static GstPadProbeReturn
+on_parsed_event (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+  GstCaps *caps;
+
+  if (GST_EVENT_TYPE (event) == GST_EVENT_CAPS) {
+    gst_event_parse_caps (event, &caps);
+    take_size (data, caps);
+  }
+  return GST_PAD_PROBE_OK;
+}
+
+static GstElement *
+make_payloader (const GstLiveKitCodec * codec, guint32 ssrc)
+{
+  GstElement *payloader = gst_element_factory_make (codec->payloader, NULL);
+
+  if (payloader == NULL)
+    return NULL;
+  g_object_set (payloader, "pt", codec->payload_type, "ssrc", ssrc, "mtu", RTP_MTU, NULL);
+  /* Small NAL units share a packet but wait for none. */
+  if (g_str_has_prefix (codec->payloader, "rtph26"))
+    gst_util_set_object_arg (G_OBJECT (payloader), "aggregate-mode", "zero-latency");
+  /* What an SFU rewrites when it switches layers. */
+  if (g_str_has_prefix (codec->payloader, "rtpvp"))
+    gst_util_set_object_arg (G_OBJECT (payloader), "picture-id-mode", "15-bit");
+  return payloader;
+}
+
+static GstElement *
+make_parser (const GstLiveKitCodec * codec)
+{
+  GstElement *parser = gst_element_factory_make (codec->parser, NULL);
+
+  /* Parameter sets in front of each key frame. Not by the payloader: it puts them behind those that are there already,
+   * where a receiver takes them for a new access unit. */
+  if (parser && g_object_class_find_property (G_OBJECT_GET_CLASS (parser), "config-interval"))
+    g_object_set (parser, "config-interval", -1, NULL);
+  return parser;
+}
+
+static GstElement *
+make_caps_filter (const gchar * caps_string)
+{
+  GstElement *filter = gst_element_factory_make ("capsfilter", NULL);
+  g_autoptr (GstCaps) caps = gst_caps_from_string (caps_string);
+
+  g_object_set (filter, "caps", caps, NULL);
+  return filter;
+}
+
+/* Adds @element behind *@last, unless it is NULL: then @missing is set. */
+static void
+append (GstBin * bin, GstElement ** last, GstElement * element, gboolean * missing)
+{
+  if (element == NULL) {
+    *missing = TRUE;
+    return;
+  }
+  gst_bin_add (bin, element);
+  if (*last && !gst_element_link (*last, element))
+    *missing = TRUE;
+  *last = element;
+}
+
+static void
+add_ghost_pad (GstElement * bin, GstElement * element, const gchar * name)
+{
+  g_autoptr (GstPad) target = gst_element_get_static_pad (element, name);
+
+  gst_element_add_pad (bin, gst_ghost_pad_new (name, target));
+}
+
+static GstElement *
+fill_bin (GstLiveKitLayer * layer, Chain * chain, gboolean is_live)
+{
+  const GstLiveKitCodec *codec = chain->codec;
+  GstBin *bin = GST_BIN (chain->bin);
+  GstElement *first, *last = NULL;
+  gboolean missing = FALSE;
+
+  if (!is_live) {
+    chain->clocksync = gst_element_factory_make ("clocksync", NULL);
+    append (bin, &last, chain->clocksync, &missing);
+  }
+  first = last;
+  if (codec->parser) {
+    append (bin, &last, make_parser (codec), &missing);
+    first = first ? first : last;
+  }
+  if (codec->parsed_caps)
+    append (bin, &last, make_caps_filter (codec->parsed_caps), &missing);
+  chain->payloader = make_payloader (codec, chain->ssrc);
+  append (bin, &last, chain->payloader, &missing);
+  first = first ? first : last;
+  return missing ? NULL : first;
+}
+
+static void
+link_feed (GstLiveKitLayer * layer, Chain * chain)
+{
+  g_autoptr (GstPad) sink_pad = gst_element_get_static_pad (chain->bin, "sink");
+
+  chain->feed = gst_object_ref_sink (gst_pad_new (layer->pad_name, GST_PAD_SRC));
+  gst_pad_set_element_private (chain->feed, layer);
+  gst_pad_set_event_function (chain->feed, on_feed_event);
+  gst_pad_set_query_function (chain->feed, on_feed_query);
+  gst_pad_set_active (chain->feed, TRUE);
+  gst_pad_link_full (chain->feed, sink_pad, GST_PAD_LINK_CHECK_NOTHING);
+}
+
+static void
+watch_frames (GstLiveKitLayer * layer, Chain * chain)
+{
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (chain->payloader, "sink");
+
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, on_frame, layer, NULL);
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_parsed_event, layer, NULL);
+}
+
+static void
+chain_free (gpointer data)
+{
+  Chain *chain = data;
+  GstObject *parent;
+
+  if (chain->feed)
+    gst_pad_set_active (chain->feed, FALSE);
+  gst_element_set_locked_state (chain->bin, TRUE);
+  gst_element_set_state (chain->bin, GST_STATE_NULL);
+  parent = gst_object_get_parent (GST_OBJECT (chain->bin));
+  if (parent) {
+    gst_bin_remove (GST_BIN (parent), chain->bin);
+    gst_object_unref (parent);
+  }
+  gst_clear_object (&chain->feed);
+  gst_clear_object (&chain->src_pad);
+  gst_object_unref (chain->bin);
+  g_free (chain);
+}
+
+static Chain *
+chain_new (GstLiveKitLayer * layer, const GstLiveKitCodec * codec, gboolean is_live)
+{
+  Chain *chain = g_new0 (Chain, 1);
+  GstElement *first;
+
+  chain->codec = codec;
+  /* 0 would mean that the payloader chooses. */
+  chain->ssrc = g_random_int_range (1, G_MAXINT32);
+  chain->bin = gst_object_ref_sink (gst_bin_new (NULL));
+  first = fill_bin (layer, chain, is_live);
+  if (first == NULL) {
+    GST_ERROR_OBJECT (layer->host, "elements missing for codec=%s", codec->encoding_name);
+    chain_free (chain);
+    return NULL;
+  }
+  add_ghost_pad (chain->bin, first, "sink");
+  add_ghost_pad (chain->bin, chain->payloader, "src");
+  chain->src_pad = gst_element_get_static_pad (chain->bin, "src");
+  watch_frames (layer, chain);
+  gst_bin_add (layer->host, chain->bin);
+  link_feed (layer, chain);
+  gst_element_sync_state_with_parent (chain->bin);
+  return chain;
+}
+
+/* --- application thread --- */
+
+void
+gst_livekit_layer_start (GstLiveKitLayer * layer, GstBin * host, LkLoop * loop)
+{
+  layer->host = host;
+  g_clear_pointer (&layer->loop, lk_loop_unref);
+  layer->loop = lk_loop_ref (loop);
+  gst_segment_init (&layer->segment, GST_FORMAT_TIME);
+  layer->last_pts = GST_CLOCK_TIME_NONE;
+  layer->b_frames_told = layer->deafness_told = layer->fruitlessness_told = FALSE;
+  layer->n_fruitless = 0;
+  g_mutex_lock (&layer->lock);
+  layer->is_flushing = FALSE;
+  layer->is_open = layer->was_open = layer->is_muted = FALSE;
+  layer->is_watched = layer->needs_key_frame = TRUE;
+  layer->width = layer->height = layer->tag_bitrate = layer->n_unanswered = 0;
+  layer->first_frame_us = layer->n_measured_bytes = 0;
+  layer->last_key_frame_request_us = -KEY_FRAME_INTERVAL;
+  layer->key_frame_is_due = FALSE;
+  layer->counters = (GstLiveKitLayerCounters) {
+  0};
+  g_mutex_unlock (&layer->lock);
+}
+
+void
+gst_livekit_layer_flush (GstLiveKitLayer * layer, gboolean flushing)
+{
+  g_mutex_lock (&layer->lock);
+  layer->is_flushing = flushing;
+  g_cond_broadcast (&layer->changed);
+  g_mutex_unlock (&layer->lock);
+}
+
+void
+gst_livekit_layer_stop (GstLiveKitLayer * layer)
+{
+  Chain *chain;
+
+  gst_livekit_layer_flush (layer, TRUE);
+  g_mutex_lock (&layer->lock);
+  chain = g_steal_pointer (&layer->chain);
+  g_mutex_unlock (&layer->lock);
+  if (chain)
+    chain_free (chain);
+}
+
+/* --- streaming thread --- */
+
+typedef struct
+{
+  GstLiveKitLayer *layer;
+  Chain *old;
+} FormatChange;
+
+static void
+format_change_free (gpointer data)
+{
+  FormatChange *change = data;
+
+  if (change->old)
+    chain_free (change->old);
+  gst_livekit_layer_unref (change->layer);
+  g_free (change);
+}
+
+static void
+format_known_in_loop (gpointer data)
+{
+  FormatChange *change = data;
+
+  /* Whoever attached it since the format was set has done so with this format. */
+  if (gst_livekit_layer_is_outdated_in_loop (change->layer))
+    change->layer->delegate.format_known (change->layer, change->layer->delegate_data);
+  /* Nobody has taken it up: there is no session. */
+  if (change->old && change->layer->attached == change->old)
+    gst_livekit_layer_detach_in_loop (change->layer);
+}
+
+gboolean
+gst_livekit_layer_set_caps (GstLiveKitLayer * layer, GstCaps * caps, gboolean is_live)
+{
+  const GstLiveKitCodec *codec = gst_livekit_codec_from_caps (caps);
+  Chain *chain = layer->chain, *old = chain;
+  FormatChange *change;
+
+  if (codec == NULL || codec->kind != layer->kind || !codec->can_publish)
+    return FALSE;
+  take_size (layer, caps);
+  if (chain == NULL || chain->codec != codec) {
+    chain = chain_new (layer, codec, is_live);
+    if (chain == NULL)
+      return FALSE;
+    g_mutex_lock (&layer->lock);
+    layer->chain = chain;
+    layer->is_live = is_live;
+    layer->is_open = FALSE;
+    layer->needs_key_frame = TRUE;
+    g_mutex_unlock (&layer->lock);
+  }
+  gst_pad_push_event (chain->feed, gst_event_new_stream_start (layer->pad_name));
+  gst_pad_push_event (chain->feed, gst_event_new_caps (caps));
+  if (chain == old)
+    return TRUE;
+  GST_INFO_OBJECT (layer->host, "format known pad=%s codec=%s live=%d", layer->pad_name, codec->encoding_name, is_live);
+  change = g_new (FormatChange, 1);
+  *change = (FormatChange) {
+  gst_livekit_layer_ref (layer), old};
+  lk_loop_post (layer->loop, format_known_in_loop, change, format_change_free);
+  return TRUE;
+}
+
+static void
+take_tags (GstLiveKitLayer * layer, GstEvent * event)
+{
+  GstTagList *tags;
+  guint bitrate = 0;
+
+  gst_event_parse_tag (event, &tags);
+  if (!gst_tag_list_get_uint (tags, GST_TAG_MAXIMUM_BITRATE, &bitrate)
+      && !gst_tag_list_get_uint (tags, GST_TAG_NOMINAL_BITRATE, &bitrate))
+    gst_tag_list_get_uint (tags, GST_TAG_BITRATE, &bitrate);
+  if (bitrate == 0)
+    return;
+  g_mutex_lock (&layer->lock);
+  layer->tag_bitrate = bitrate;
+  g_mutex_unlock (&layer->lock);
+}
+
+/* From here on timestamps are running times: layers whose encoders shift them in their own ways still belong together. */
+static GstEvent *
+take_segment (GstLiveKitLayer * layer, GstEvent * event)
+{
+  GstSegment ours;
+
+  gst_event_copy_segment (event, &layer->segment);
+  gst_event_unref (event);
+  gst_segment_init (&ours, GST_FORMAT_TIME);
+  return gst_event_new_segment (&ours);
+}
+
+static GstClockTime
+running_time (GstLiveKitLayer * layer, GstClockTime time)
+{
+  guint64 result;
+
+  if (!GST_CLOCK_TIME_IS_VALID (time)
+      || gst_segment_to_running_time_full (&layer->segment, GST_FORMAT_TIME, time, &result) <= 0)
+    return GST_CLOCK_TIME_NONE;
+  return result;
+}
+
+static GstBuffer *
+to_running_time (GstLiveKitLayer * layer, GstBuffer * buffer)
+{
+  if (layer->segment.format != GST_FORMAT_TIME)
+    return buffer;
+  buffer = gst_buffer_make_writable (buffer);
+  GST_BUFFER_PTS (buffer) = running_time (layer, GST_BUFFER_PTS (buffer));
+  GST_BUFFER_DTS (buffer) = running_time (layer, GST_BUFFER_DTS (buffer));
+  return buffer;
+}
+
+gboolean
+gst_livekit_layer_push_event (GstLiveKitLayer * layer, GstEvent * event)
+{
+  if (GST_EVENT_TYPE (event) == GST_EVENT_TAG)
+    take_tags (layer, event);
+  else if (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT)
+    event = take_segment (layer, event);
+  if (layer->chain == NULL) {
+    gst_event_unref (event);
+    return TRUE;
+  }
+  return gst_pad_push_event (layer->chain->feed, event);
+}
+
+/* Waits, for input that is not live, until media may flow. */
+static GstFlowReturn
+pass_gate (GstLiveKitLayer * layer, gboolean * drop)
+{
+  GstFlowReturn flow = GST_FLOW_OK;
+
+  g_mutex_lock (&layer->lock);
+  while (!layer->is_open && !layer->is_flushing && !layer->is_live && !layer->was_open)
+    g_cond_wait (&layer->changed, &layer->lock);
+  *drop = !layer->is_open || layer->is_muted || !layer->is_watched;
+  if (*drop) {
+    layer->counters.n_dropped++;
+    layer->needs_key_frame = TRUE;
+  }
+  if (layer->is_flushing)
+    flow = GST_FLOW_FLUSHING;
+  g_mutex_unlock (&layer->lock);
+  return flow;
+}
+
+GstFlowReturn
+gst_livekit_layer_push (GstLiveKitLayer * layer, GstBuffer * buffer)
+{
+  gboolean drop = FALSE;
+  GstFlowReturn flow;
+
+  if (layer->chain == NULL) {
+    gst_buffer_unref (buffer);
+    return GST_FLOW_NOT_NEGOTIATED;
+  }
+  flow = pass_gate (layer, &drop);
+  /* What is not live keeps its pace by the clocksync, so it goes in there in any case; the probe drops it behind. */
+  if (flow != GST_FLOW_OK || (drop && layer->is_live)) {
+    gst_buffer_unref (buffer);
+    return flow;
+  }
+  watch_for_fruitless_input (layer);
+  flow = gst_pad_push (layer->chain->feed, to_running_time (layer, buffer));
+  /* While the peer is being replaced nothing is linked; that is no reason for upstream to stop. */
+  if (flow == GST_FLOW_NOT_LINKED || flow == GST_FLOW_FLUSHING) {
+    g_mutex_lock (&layer->lock);
+    flow = layer->is_flushing ? GST_FLOW_FLUSHING : GST_FLOW_OK;
+    g_mutex_unlock (&layer->lock);
+  }
+  return flow;
+}
+
+/* --- room loop --- */
+
+static guint
+find_bitrate (GstLiveKitLayer * layer)
+{
+  gint64 measured_us = g_get_monotonic_time () - layer->first_frame_us;
+
+  if (layer->tag_bitrate)
+    return layer->tag_bitrate;
+  if (layer->first_frame_us == 0 || measured_us < MEASURE_LEAST)
+    return 0;
+  return (guint) MIN (layer->n_measured_bytes * 8 * G_USEC_PER_SEC / (guint64) measured_us, G_MAXINT32);
+}
+
+gboolean
+gst_livekit_layer_get_format_in_loop (GstLiveKitLayer * layer, GstLiveKitLayerFormat * format)
+{
+  gboolean is_known;
+
+  g_mutex_lock (&layer->lock);
+  is_known = layer->chain != NULL;
+  if (is_known)
+    *format = (GstLiveKitLayerFormat) {
+      .codec = layer->chain->codec,.width = layer->width,.height = layer->height,.bitrate = find_bitrate (layer),
+      .ssrc = layer->chain->ssrc,.src_pad = layer->chain->src_pad };
+  g_mutex_unlock (&layer->lock);
+  return is_known;
+}
+
+static void
+add_extension (GstElement * payloader, const gchar * element, guint id, const gchar * property, const gchar * value)
+{
+  g_autoptr (GstRTPHeaderExtension) extension = GST_RTP_HEADER_EXTENSION (gst_element_factory_make (element, NULL));
+
+  if (extension == NULL)
+    return;
+  gst_object_ref_sink (extension);
+  gst_rtp_header_extension_set_id (extension, id);
+  g_object_set (extension, property, value, NULL);
+  g_signal_emit_by_name (payloader, "add-extension", extension);
+}
+
+gboolean
+gst_livekit_layer_attach_in_loop (GstLiveKitLayer * layer, const gchar * mid, const gchar * rid,
+    GstLiveKitLayerFormat * format)
+{
+  GstElement *payloader;
+
+  if (!gst_livekit_layer_get_format_in_loop (layer, format))
+    return FALSE;
+  g_mutex_lock (&layer->lock);
+  layer->attached = layer->chain;
+  g_mutex_unlock (&layer->lock);
+  payloader = layer->attached->payloader;
+  g_signal_emit_by_name (payloader, "clear-extensions");
+  if (rid) {
+    add_extension (payloader, "rtphdrextmid", GST_LIVEKIT_EXTENSION_MID, "mid", mid);
+    add_extension (payloader, "rtphdrextstreamid", GST_LIVEKIT_EXTENSION_RID, "rid", rid);
+  }
+  return TRUE;
+}
+
+void
+gst_livekit_layer_detach_in_loop (GstLiveKitLayer * layer)
+{
+  gst_livekit_layer_set_open_in_loop (layer, FALSE, 0);
+  gst_livekit_layer_set_watched_in_loop (layer, TRUE);
+  layer->attached = NULL;
+}
+
+gboolean
+gst_livekit_layer_is_attached_in_loop (GstLiveKitLayer * layer)
+{
+  return layer->attached != NULL;
+}
+
+gboolean
+gst_livekit_layer_is_outdated_in_loop (GstLiveKitLayer * layer)
+{
+  gboolean is_outdated;
+
+  g_mutex_lock (&layer->lock);
+  is_outdated = layer->attached == NULL || layer->attached != layer->chain;
+  g_mutex_unlock (&layer->lock);
+  return is_outdated;
+}
+
+static void
+tell_active (GstLiveKitLayer * layer)
+{
+  gboolean is_active;
+
+  g_mutex_lock (&layer->lock);
+  is_active = layer->is_open && layer->is_watched;
+  layer->counters.is_active = is_active;
+  g_mutex_unlock (&layer->lock);
+  if (layer->is_active == is_active)
+    return;
+  layer->is_active = is_active;
+  layer->delegate.active_changed (layer, is_active, layer->delegate_data);
+}
+
+void
+gst_livekit_layer_set_open_in_loop (GstLiveKitLayer * layer, gboolean is_open, GstClockTime start_offset)
+{
+  Chain *chain = layer->attached;
+  gboolean opens;
+
+  is_open = is_open && chain;
+  /* What is not live begins when it can be sent; all tracks are shifted alike, or they would lose their sync. */
+  if (is_open && chain->clocksync)
+    g_object_set (chain->clocksync, "ts-offset", (gint64) start_offset, NULL);
+  g_mutex_lock (&layer->lock);
+  is_open = is_open && layer->chain == chain;
+  opens = is_open && !layer->is_open;
+  layer->is_open = is_open;
+  layer->was_open |= opens;
+  layer->needs_key_frame |= opens;
+  g_cond_broadcast (&layer->changed);
+  g_mutex_unlock (&layer->lock);
+  if (opens)
+    gst_livekit_layer_want_key_frame (layer);
+  tell_active (layer);
+}
+
+/* Takes up again what was paused, with a key frame. */
+static void
+set_flag (GstLiveKitLayer * layer, gboolean * flag, gboolean value, gboolean resumes)
+{
+  gboolean is_change;
+
+  g_mutex_lock (&layer->lock);
+  is_change = *flag != value;
+  *flag = value;
+  layer->needs_key_frame |= is_change;
+  g_mutex_unlock (&layer->lock);
+  if (is_change && resumes)
+    gst_livekit_layer_want_key_frame (layer);
+}
+
+void
+gst_livekit_layer_set_muted_in_loop (GstLiveKitLayer * layer, gboolean muted)
+{
+  set_flag (layer, &layer->is_muted, muted, !muted);
+}
+
+void
+gst_livekit_layer_set_watched_in_loop (GstLiveKitLayer * layer, gboolean watched)
+{
+  set_flag (layer, &layer->is_watched, watched, watched && layer->attached);
+  tell_active (layer);
+}
+
+void
+gst_livekit_layer_tell_published_in_loop (GstLiveKitLayer * layer, const gchar * sid)
+{
+  layer->delegate.published (layer, sid, layer->delegate_data);
+}
+
+void
+gst_livekit_layer_tell_failed_in_loop (GstLiveKitLayer * layer, const GError * error)
+{
+  /* What is not live must not wait for ever. */
+  g_mutex_lock (&layer->lock);
+  layer->was_open = TRUE;
+  g_cond_broadcast (&layer->changed);
+  g_mutex_unlock (&layer->lock);
+  layer->delegate.failed (layer, error, layer->delegate_data);
+}
+
+void
+gst_livekit_layer_get_counters (GstLiveKitLayer * layer, GstLiveKitLayerCounters * counters)
+{
+  g_mutex_lock (&layer->lock);
+  *counters = layer->counters;
+  counters->ssrc = layer->chain ? layer->chain->ssrc : 0;
+  counters->width = layer->width;
+  counters->height = layer->height;
+  g_mutex_unlock (&layer->lock);
+}

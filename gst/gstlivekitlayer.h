@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gstlivekitlayer: what one sink pad feeds: gate, parser, payloader. A track has one, or one for each simulcast quality.
+ *
+ * Encoded buffers come in by the streaming functions; the track decides on the room loop what becomes of them. */
+#pragma once
+
+#include <gst/gst.h>
+#include "gstlivekitcodec.h"
+#include "lkloop.h"
+
+G_BEGIN_DECLS
+
+typedef struct _GstLiveKitLayer GstLiveKitLayer;
+
+typedef struct
+{
+  /* Any thread: upstream shall make a key frame. Rate-limited. */
+  void (*key_frame_wanted) (GstLiveKitLayer * layer, gpointer data);
+  /* Streaming thread: something in the stream will not do. @text is for people, @debug says what to change. */
+  void (*warning) (GstLiveKitLayer * layer, const gchar * text, const gchar * debug, gpointer data);
+  /* Room loop: a format is known, so that the layer can be published; again after each change of codec. */
+  void (*format_known) (GstLiveKitLayer * layer, gpointer data);
+  /* Room loop: frames of another size come. */
+  void (*size_changed) (GstLiveKitLayer * layer, gpointer data);
+  /* Room loop: published as part of the track @sid, or (NULL) not any more. */
+  void (*published) (GstLiveKitLayer * layer, const gchar * sid, gpointer data);
+  /* Room loop: whether what comes in is sent on: it is published, and somebody watches. */
+  void (*active_changed) (GstLiveKitLayer * layer, gboolean is_active, gpointer data);
+  /* Room loop: it is not published, and why. */
+  void (*failed) (GstLiveKitLayer * layer, const GError * error, gpointer data);
+} GstLiveKitLayerDelegate;
+
+GstLiveKitLayer *gst_livekit_layer_new (const gchar * pad_name, LkTrackKind kind,
+    const GstLiveKitLayerDelegate * delegate, gpointer data);
+GstLiveKitLayer *gst_livekit_layer_ref (GstLiveKitLayer * layer);
+void gst_livekit_layer_unref (GstLiveKitLayer * layer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstLiveKitLayer, gst_livekit_layer_unref)
+const gchar *gst_livekit_layer_get_pad_name (GstLiveKitLayer * layer);
+LkTrackKind gst_livekit_layer_get_kind (GstLiveKitLayer * layer);
+
+/* Application thread. start: elements are made in @host from now on (READY→PAUSED). stop: streaming functions answer
+ * FLUSHING and whoever waits in them leaves; elements are freed. After stop, start works again. */
+void gst_livekit_layer_start (GstLiveKitLayer * layer, GstBin * host, LkLoop * loop);
+void gst_livekit_layer_flush (GstLiveKitLayer * layer, gboolean flushing);
+void gst_livekit_layer_stop (GstLiveKitLayer * layer);
+
+/* Streaming thread. @is_live: whether upstream is live; what is not is paced by the clock. */
+gboolean gst_livekit_layer_set_caps (GstLiveKitLayer * layer, GstCaps * caps, gboolean is_live);
+gboolean gst_livekit_layer_push_event (GstLiveKitLayer * layer, GstEvent * event);
+GstFlowReturn gst_livekit_layer_push (GstLiveKitLayer * layer, GstBuffer * buffer);
+
+/* What it carries now. @src_pad is not owned, and valid while the layer is attached. */
+typedef struct
+{
+  const GstLiveKitCodec *codec;
+  guint width, height;
+  guint bitrate;                /* bit/s of tags, else measured, 0 = unknown */
+  guint32 ssrc;
+  GstPad *src_pad;              /* RTP */
+} GstLiveKitLayerFormat;
+
+/* Room loop, by the track. attach holds on to the present format, and tells it; FALSE when there is none yet. The packets
+ * carry @rid and @mid when it is not NULL. */
+gboolean gst_livekit_layer_get_format_in_loop (GstLiveKitLayer * layer, GstLiveKitLayerFormat * format);
+gboolean gst_livekit_layer_attach_in_loop (GstLiveKitLayer * layer, const gchar * mid, const gchar * rid,
+    GstLiveKitLayerFormat * format);
+void gst_livekit_layer_detach_in_loop (GstLiveKitLayer * layer);
+gboolean gst_livekit_layer_is_attached_in_loop (GstLiveKitLayer * layer);
+/* The format has changed since it was attached. */
+gboolean gst_livekit_layer_is_outdated_in_loop (GstLiveKitLayer * layer);
+/* Media may flow. @start_offset: how long after the clock's start that was so first. */
+void gst_livekit_layer_set_open_in_loop (GstLiveKitLayer * layer, gboolean is_open, GstClockTime start_offset);
+void gst_livekit_layer_set_muted_in_loop (GstLiveKitLayer * layer, gboolean muted);
+void gst_livekit_layer_set_watched_in_loop (GstLiveKitLayer * layer, gboolean watched);
+void gst_livekit_layer_tell_published_in_loop (GstLiveKitLayer * layer, const gchar * sid);
+void gst_livekit_layer_tell_failed_in_loop (GstLiveKitLayer * layer, const GError * error);
+
+/* Asks upstream for a key frame, at most every 150 ms. Any thread. */
+void gst_livekit_layer_want_key_frame (GstLiveKitLayer * layer);
+
+/* Any thread: counters since start. */
+typedef struct
+{
+  guint64 n_frames, n_bytes, n_dropped, n_key_frames, n_key_frame_requests;
+  guint32 ssrc;
+  guint width, height;
+  gboolean is_active;
+} GstLiveKitLayerCounters;
+void gst_livekit_layer_get_counters (GstLiveKitLayer * layer, GstLiveKitLayerCounters * counters);
+
+G_END_DECLS

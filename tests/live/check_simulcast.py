@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Simulcast and dynacast: layers from several pads, the browser's choice, nothing sent that nobody watches."""
+
+import re
+
+from harness import check, check_at_least, check_at_most, check_equal, let_pass, wait_until
+
+SIZES = [(320, 180), (640, 360), (1280, 720)]
+QUALITIES = dict(zip(('LOW', 'MEDIUM', 'HIGH'), SIZES))
+BITRATES = (150, 500, 1500)
+ENCODERS = {
+    'h264': 'x264enc tune=zerolatency speed-preset=ultrafast key-int-max=600 bitrate=%d',
+    'vp8': 'vp8enc deadline=1 cpu-used=16 keyframe-max-dist=600 target-bitrate=%d000',
+}
+
+
+def layered(bench, codec='h264', fps=20, order=(0, 1, 2), sizes=SIZES, **properties):
+    """Three encoders behind one picture; pads of one track-name, in an order."""
+    text = [bench.element('sink', 'alice', name='k', **properties) + ' '.join(
+        ' video_%d::track-name=front' % pad for pad in range(len(order)))]
+    text.append('videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=1280,height=720,'
+                'framerate=%d/1 ! tee name=t' % fps)
+    for pad, layer in enumerate(order):
+        text.append('t. ! queue max-size-buffers=2 leaky=downstream ! videoscale ! video/x-raw,width=%d,height=%d ! %s '
+                    '! k.video_%d' % (*sizes[layer], ENCODERS[codec] % BITRATES[layer], pad))
+    return ' '.join(text)
+
+
+def video_of(browser):
+    tracks = [track for track in browser.call('measure')['tracks'] if track['kind'] == 'video']
+    return tracks[0] if tracks else None
+
+
+def wait_size(browser, size, seconds):
+    """Waits for the picture to have the size; returns how many seconds that took."""
+    start = wait_until(lambda: video_of(browser), 'the browser has the track')['at']
+    shown = wait_until(lambda: (lambda v: v and (v['width'], v['height']) == tuple(size) and v)(video_of(browser)),
+                       'the browser shows %dx%d' % tuple(size), seconds, every=0.05)
+    return (shown['at'] - start) / 1000
+
+
+def choose_each(bench, browser):
+    wait_until(lambda: (video_of(browser) or {}).get('frames'), 'the browser decodes')
+    for name in ('LOW', 'MEDIUM', 'HIGH', 'LOW', 'HIGH', 'MEDIUM'):
+        browser.call('quality', name)
+        bench.note('%s after %.2f s', name, wait_size(browser, QUALITIES[name], 2))
+        before = video_of(browser)
+        let_pass(1.5)
+        after = video_of(browser)
+        check_at_least((after['frames'] - before['frames']) / ((after['at'] - before['at']) / 1000), 12,
+                       'frames per second of ' + name)
+
+
+def simulcast(bench, codec, order=(0, 1, 2), url=None):
+    browser = bench.browser()
+    sender = bench.launch('publisher', layered(bench, codec, order=order), '--watch=k')
+    tracks = bench.wait_published('alice', 1)
+    layers = sorted((layer.get('width'), layer.get('height')) for layer in tracks[0]['layers'])
+    check_equal(layers, SIZES, 'layers that the server lists')
+    check(tracks[0].get('simulcast'), 'the server does not take the track for simulcast: %s', tracks[0])
+    browser.call('join', url or bench.url, bench.token('viewer'))
+    choose_each(bench, browser)
+    sender.end()
+
+
+def test_simulcast_h264(bench):
+    """Three H.264 layers: Chromium asks for low, medium, high in turn and gets each within 2 s."""
+    bench.start_server()
+    simulcast(bench, 'h264')
+
+
+def test_simulcast_vp8(bench):
+    """The same with VP8, and with the pads from large to small."""
+    bench.start_server()
+    simulcast(bench, 'vp8', order=(2, 1, 0))
+
+
+def test_simulcast_v0(bench):
+    """Three layers on a server that knows only v0."""
+    server = bench.start_server()
+    bench.start_v0_proxy()
+    simulcast(bench, 'h264', url=server.url)
+
+
+def bytes_in(sender, seconds):
+    """Bytes that each pad has sent meanwhile."""
+    def count():
+        stats = {pad: sender.get('k', pad + '::stats') for pad in ('video_0', 'video_1', 'video_2')}
+        return {pad: int(re.search(r'bytes-sent\W+guint64\W+(\d+)', text)[1]) for pad, text in stats.items()}
+    before = count()
+    let_pass(seconds)
+    return {pad: value - before[pad] for pad, value in count().items()}
+
+
+def test_dynacast(bench):
+    """Without viewers nothing is sent; a viewer of "low" gets only that, and has a picture within a second."""
+    bench.start_server()
+    browser = bench.browser()
+    sender = bench.launch('publisher', layered(bench), '--watch=k')
+    bench.wait_published('alice', 1)
+    full = sum(bytes_in(sender, 2).values())
+    check_at_least(full, 20000, 'bytes in 2 s while nobody has said that he does not watch')
+    for pad in range(3):
+        sender.wait_event('livekit-track', action='inactive', pad='video_%d' % pad, seconds=20)
+    idle = sum(bytes_in(sender, 2).values())
+    bench.note('bytes in 2 s: %d at first, %d without viewers', full, idle)
+    check_at_most(idle, full / 100, 'bytes sent without viewers')
+    browser.call('join', bench.url, bench.token('viewer'))
+    first = wait_until(lambda: (lambda v: v and v['firstFrame'] and v)(video_of(browser)), 'a picture')
+    bench.note('first picture %.0f ms after the join, %.0f ms after the subscription', first['firstFrame'],
+               first['firstFrame'] - first['subscribed'])
+    check_at_most(first['firstFrame'] - first['subscribed'], 1000, 'ms from subscription to picture')
+    browser.call('quality', 'LOW')
+    wait_size(browser, SIZES[0], 3)
+    mark = len(sender.lines)
+    for pad in (1, 2):
+        sender.wait_event('livekit-track', action='inactive', pad='video_%d' % pad, seconds=20, after=mark)
+    low = bytes_in(sender, 2)
+    bench.note('with one viewer of "low": %s', low)
+    check_at_least(low['video_0'], 2000, 'bytes of the low layer')
+    check_equal((low['video_1'], low['video_2']), (0, 0), 'bytes of the other layers')
+    browser.call('watch', False)
+    sender.wait_event('livekit-track', action='inactive', pad='video_0', seconds=20, after=mark)
+    sender.end()
+
+
+def test_simulcast_late_layer(bench):
+    """A pad that gets its caps three seconds later joins the track as the layer that it is."""
+    bench.start_server()
+    browser = bench.browser()
+    text = layered(bench).replace('t. ! queue max-size-buffers=2 leaky=downstream ! videoscale ! '
+                                  'video/x-raw,width=1280,height=720',
+                                  't. ! queue max-size-buffers=2 leaky=downstream ! valve name=v drop=true ! videoscale '
+                                  '! video/x-raw,width=1280,height=720')
+    sender = bench.launch('publisher', text, '--watch=k')
+    sid = bench.wait_published('alice', 1)[0]['sid']
+    browser.call('join', bench.url, bench.token('viewer'))
+    wait_size(browser, SIZES[1], 5)
+    sender.tell('set v drop false')
+    bench.note('the late layer is seen %.2f s after its first frame', wait_size(browser, SIZES[2], 5))
+    check_equal(bench.wait_published('alice', 1)[0]['sid'], sid, 'the track')
+    sender.end()
+
+
+def test_simulcast_layer_ends(bench):
+    """The largest layer's pad goes; the viewer gets the next one."""
+    bench.start_server()
+    browser = bench.browser()
+    sender = bench.launch('publisher', layered(bench), '--watch=k')
+    bench.wait_published('alice', 1)
+    browser.call('join', bench.url, bench.token('viewer'))
+    wait_size(browser, SIZES[2], 5)
+    sender.tell('release k video_2')
+    bench.note('next layer after %.2f s', wait_size(browser, SIZES[1], 10))
+    before = video_of(browser)['frames']
+    wait_until(lambda: video_of(browser)['frames'] > before + 40, 'the picture moves')
+    sender.end()
+
+
+def refused(bench, order, sizes, words, codecs=None):
+    """One track of several pads that does not go; another one beside it does."""
+    text = layered(bench, order=order, sizes=sizes)
+    if codecs:
+        text = text.replace(ENCODERS['h264'] % BITRATES[codecs], ENCODERS['vp8'] % BITRATES[codecs])
+    text += ' videotestsrc is-live=true ! video/x-raw,width=160,height=90 ! vp8enc deadline=1 ! k.video_9'
+    sender = bench.launch('publisher', text, '--watch=k')
+    line = sender.wait_event('livekit-track', action='failed')
+    check(words in line['text'], 'the text says "%s"', line['text'])
+    published = bench.wait_published('alice', 1)
+    check_equal(published[0]['name'], 'video_9', 'what is published')
+    let_pass(1)
+    check_equal(len(sender.events('error')), 0, 'errors')
+    sender.end()
+
+
+def test_simulcast_same_size(bench):
+    """Two layers of one size: an error on that track, another one goes on."""
+    bench.start_server()
+    refused(bench, (0, 1), [(320, 180), (320, 180)], 'same size')
+
+
+def test_simulcast_other_codec(bench):
+    """Layers of two codecs: an error on that track."""
+    bench.start_server()
+    refused(bench, (0, 1), SIZES, 'different codecs', codecs=1)
+
+
+def test_simulcast_six_layers(bench):
+    """Six pads of one name: an error on that track."""
+    bench.start_server()
+    sizes = [(160 + 32 * n, 90 + 18 * n) for n in range(6)]
+    text = layered(bench, order=(0, 1, 2), sizes=sizes)
+    extra = ' '.join(' video_%d::track-name=front' % pad for pad in range(3, 6))
+    text = text.replace('video_2::track-name=front', 'video_2::track-name=front' + extra)
+    for pad in range(3, 6):
+        text += (' t. ! queue max-size-buffers=2 leaky=downstream ! videoscale ! video/x-raw,width=%d,height=%d ! %s '
+                 '! k.video_%d' % (*sizes[pad], ENCODERS['h264'] % 100, pad))
+    sender = bench.launch('publisher', text, '--watch=k')
+    line = sender.wait_event('livekit-track', action='failed')
+    check('6 layers' in line['text'], 'the text says "%s"', line['text'])
+    sender.end()
+
+
+def test_simulcast_other_aspect(bench):
+    """A layer of another aspect: a warning, published, ordered by area."""
+    bench.start_server()
+    sender = bench.launch('publisher', layered(bench, sizes=[(240, 180), (640, 360), (1280, 720)]), '--watch=k')
+    sender.wait_event('warning')
+    check_equal(sorted(layer['width'] for layer in bench.wait_published('alice', 1)[0]['layers']), [240, 640, 1280],
+                'layers')
+    sender.end()
