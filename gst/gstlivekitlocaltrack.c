@@ -41,7 +41,7 @@ struct _GstLiveKitLocalTrack
   const GstLiveKitCodec *codec; /* as published */
   guint n_slots;
   gchar *cid, *sid;
-  gboolean is_negotiated, is_connected;
+  gboolean is_negotiated, is_connected, is_forbidden;
   GstClockTime start_offset;
 };
 
@@ -464,7 +464,7 @@ gst_livekit_local_track_publish (GstLiveKitLocalTrack * track, LkRoom * room, Gs
   gboolean ok;
 
   lk_loop_assert_current (track->loop);
-  if (track->section)
+  if (track->section || track->is_forbidden)
     return GST_LIVEKIT_PUBLISH_NOTHING;
   n_known = update_formats (track);
   if (n_known == 0)
@@ -571,6 +571,15 @@ gboolean
 gst_livekit_local_track_is_published (GstLiveKitLocalTrack * track)
 {
   return track->section != NULL;
+}
+
+gboolean
+gst_livekit_local_track_set_forbidden (GstLiveKitLocalTrack * track, gboolean forbidden)
+{
+  gboolean is_change = track->is_forbidden != forbidden;
+
+  track->is_forbidden = forbidden;
+  return is_change;
 }
 
 void

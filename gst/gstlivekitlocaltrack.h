@@ -58,6 +58,8 @@ gboolean gst_livekit_local_track_admit (GstLiveKitLocalTrack * track, GstLiveKit
 /* The peer or the session has gone, or the track shall go: closes the gates and the section. TRUE: an offer is needed. */
 gboolean gst_livekit_local_track_unpublish (GstLiveKitLocalTrack * track, LkRoom * room);
 gboolean gst_livekit_local_track_is_published (GstLiveKitLocalTrack * track);
+/* The server has ended it: not published again until it may be. TRUE: that is a change. */
+gboolean gst_livekit_local_track_set_forbidden (GstLiveKitLocalTrack * track, gboolean forbidden);
 void gst_livekit_local_track_set_negotiated (GstLiveKitLocalTrack * track, gboolean accepted);
 /* Media may flow: the peer is connected (or not any more). @start_offset: how long after the clock's start that was. */
 void gst_livekit_local_track_set_connected (GstLiveKitLocalTrack * track, gboolean is_connected,

@@ -42,7 +42,7 @@ struct _GstLiveKitRemoteTrack
   LkPublication *publication;
   gint64 last_key_frame_request_us;
   GstLiveKitRemoteTrackCounters counters;
-  gboolean job_is_running;
+  gboolean job_is_running, is_silent;
   GstPad *pad;                  /* owned by the element */
   gboolean has_ended;
 
@@ -506,7 +506,7 @@ tick_job (GstElement * element, gpointer data)
   got_data = track->got_data;
   track->got_data = FALSE;
   g_mutex_lock (&track->lock);
-  is_muted = track->publication->muted;
+  is_muted = track->publication->muted || track->is_silent;
   codec = gst_livekit_codec_from_mime_type (track->publication->mime_type);
   g_mutex_unlock (&track->lock);
   if (track->pad == NULL && codec
@@ -530,12 +530,24 @@ gst_livekit_remote_track_tick_in_loop (GstLiveKitRemoteTrack * track)
   gboolean is_needed;
 
   g_mutex_lock (&track->lock);
-  is_needed = !track->job_is_running && !track->has_ended && (track->publication->muted || track->pad == NULL);
+  is_needed = !track->job_is_running && !track->has_ended && (track->publication->muted || track->is_silent || track->pad == NULL);
   track->job_is_running |= is_needed;
   g_mutex_unlock (&track->lock);
   if (is_needed)
     gst_element_call_async (track->element, tick_job, gst_livekit_remote_track_ref (track),
         (GDestroyNotify) gst_livekit_remote_track_unref);
+}
+
+gboolean
+gst_livekit_remote_track_set_silent_in_loop (GstLiveKitRemoteTrack * track, gboolean is_silent)
+{
+  gboolean is_change;
+
+  g_mutex_lock (&track->lock);
+  is_change = track->is_silent != is_silent;
+  track->is_silent = is_silent;
+  g_mutex_unlock (&track->lock);
+  return is_change;
 }
 
 gboolean

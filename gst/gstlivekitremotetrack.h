@@ -46,6 +46,8 @@ gboolean gst_livekit_remote_track_is_attached_in_loop (GstLiveKitRemoteTrack * t
 void gst_livekit_remote_track_tick_in_loop (GstLiveKitRemoteTrack * track);
 
 /* Any thread. */
+/* Nothing will come for a while, muted or not: GAP events. TRUE: that is a change. */
+gboolean gst_livekit_remote_track_set_silent_in_loop (GstLiveKitRemoteTrack * track, gboolean is_silent);
 gboolean gst_livekit_remote_track_is_shown (GstLiveKitRemoteTrack * track);
 void gst_livekit_remote_track_want_key_frame (GstLiveKitRemoteTrack * track);
 /* EOS on the pad although the track goes on (the pipeline is being ended). */

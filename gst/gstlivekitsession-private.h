@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitsession-private: shared by gstlivekitsession.c (life, room, peers), gstlivekitsession-tracks.c (both
- * directions' tracks) and gstlivekitstats.c. */
+/* gstlivekitsession-private: shared by gstlivekitsession.c (life), -peers.c, -room.c, -tracks.c (both directions' tracks) and
+ * gstlivekitstats.c. */
 #pragma once
 
 #include "gstlivekitsession.h"
@@ -32,6 +32,7 @@ struct _GstLiveKitSession
   GPtrArray *layers;            /* GstLiveKitLayer, owned: what there is to publish */
   GPtrArray *local_tracks;      /* GstLiveKitLocalTrack, owned: those layers by tracks */
   guint64 layer_timer;
+  LkPermission permission;
   GHashTable *remote_tracks;    /* track sid -> GstLiveKitRemoteTrack, owned */
   GPtrArray *orphans;           /* GstLiveKitRemoteTrack of the session before, owned */
   GHashTable *mid_to_track;     /* as the last description said */
@@ -60,11 +61,28 @@ void gst_livekit_session_tell (GstLiveKitSession * session, GstStructure * messa
 void gst_livekit_session_set_state_in_loop (GstLiveKitSession * session, GstLiveKitConnectionState state,
     const GError * reason, guint attempt, guint next_try_ms);
 
+/* gstlivekitsession-room.c */
+extern const LkRoomDelegate gst_livekit_session_room_delegate;
+
+/* gstlivekitsession-peers.c, room loop */
+gboolean gst_livekit_session_make_peers_in_loop (GstLiveKitSession * session, const LkJoinInfo * info);
+void gst_livekit_session_close_peers_in_loop (GstLiveKitSession * session);
+gboolean gst_livekit_session_is_transport_up (GstLiveKitSession * session);
+/* Every second or more often: restarts ICE when nothing comes any more. */
+void gst_livekit_session_check_silence_in_loop (GstLiveKitSession * session);
+
 /* gstlivekitsession-tracks.c, room loop */
 void gst_livekit_session_reconcile_later (GstLiveKitSession * session);
 void gst_livekit_session_publish_all_in_loop (GstLiveKitSession * session);
 void gst_livekit_session_unpublish_all_in_loop (GstLiveKitSession * session);
 void gst_livekit_session_connected_in_loop (GstLiveKitSession * session, gboolean is_connected);
+void gst_livekit_session_unpublish_in_loop (GstLiveKitSession * session, GstLiveKitLocalTrack * track);
+/* The right to publish, or to subscribe, has come back. */
+void gst_livekit_session_allow_all_in_loop (GstLiveKitSession * session);
+void gst_livekit_session_subscribe_again_in_loop (GstLiveKitSession * session);
+/* Nothing comes on a subscribed track, although it is not muted: its pad gets GAP events. */
+void gst_livekit_session_set_silent_in_loop (GstLiveKitSession * session, const LkPublication * publication,
+    gboolean is_silent, const gchar * action);
 void gst_livekit_session_tracks_mapped_in_loop (GstLiveKitSession * session, GHashTable * mid_to_track);
 void gst_livekit_session_pad_added_in_loop (GstLiveKitSession * session, GstLiveKitPeer * peer, GstPad * pad,
     const gchar * mid);

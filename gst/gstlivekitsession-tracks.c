@@ -119,11 +119,26 @@ gst_livekit_session_publish_all_in_loop (GstLiveKitSession * session)
     gst_livekit_peer_negotiate_in_loop (session->publisher);
 }
 
-static void
-unpublish (GstLiveKitSession * session, GstLiveKitLocalTrack * track)
+void
+gst_livekit_session_unpublish_in_loop (GstLiveKitSession * session, GstLiveKitLocalTrack * track)
 {
   if (gst_livekit_local_track_unpublish (track, session->room) && session->publisher)
     gst_livekit_peer_negotiate_in_loop (session->publisher);
+}
+
+void
+gst_livekit_session_allow_all_in_loop (GstLiveKitSession * session)
+{
+  for (guint i = 0; i < session->local_tracks->len; i++) {
+    GstLiveKitLocalTrack *track = g_ptr_array_index (session->local_tracks, i);
+
+    if (!gst_livekit_local_track_set_forbidden (track, FALSE))
+      continue;
+    gst_livekit_session_tell (session, gst_structure_new ("livekit-track", "action", G_TYPE_STRING, "allowed",
+            "pad", G_TYPE_STRING,
+            gst_livekit_layer_get_pad_name (gst_livekit_local_track_get_layer (track, 0)), NULL));
+  }
+  gst_livekit_session_publish_all_in_loop (session);
 }
 
 /* The peer is about to go, so that nobody is told by an offer. */
@@ -131,8 +146,10 @@ void
 gst_livekit_session_unpublish_all_in_loop (GstLiveKitSession * session)
 {
   lk_loop_cancel (session->loop, &session->layer_timer);
-  for (guint i = 0; i < session->local_tracks->len; i++)
+  for (guint i = 0; i < session->local_tracks->len; i++) {
     gst_livekit_local_track_unpublish (g_ptr_array_index (session->local_tracks, i), session->room);
+    gst_livekit_local_track_set_forbidden (g_ptr_array_index (session->local_tracks, i), FALSE);
+  }
 }
 
 typedef struct
@@ -190,7 +207,7 @@ remove_layer_in_loop (gpointer data)
   GstLiveKitLocalTrack *track = track_of (session, call->layer);
 
   if (track && gst_livekit_local_track_get_n_layers (track) == 1) {
-    unpublish (session, track);
+    gst_livekit_session_unpublish_in_loop (session, track);
     g_ptr_array_remove (session->local_tracks, track);
   } else if (track) {
     gst_livekit_local_track_remove_layer (track, call->layer);
@@ -217,7 +234,7 @@ gst_livekit_session_format_known_in_loop (GstLiveKitSession * session, GstLiveKi
     return;
   track = track_of (session, layer);
   if (track && gst_livekit_local_track_is_published (track) && !gst_livekit_local_track_admit (track, layer))
-    unpublish (session, track);
+    gst_livekit_session_unpublish_in_loop (session, track);
   gst_livekit_session_publish_all_in_loop (session);
 }
 
@@ -441,6 +458,32 @@ reconcile_in_loop (gpointer data)
   begin_wanted (session, wanted);
   if (want_sections (session))
     gst_livekit_peer_negotiate_in_loop (session->subscriber);
+}
+
+void
+gst_livekit_session_subscribe_again_in_loop (GstLiveKitSession * session)
+{
+  g_autoptr (GPtrArray) sids = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer sid;
+
+  g_hash_table_iter_init (&iter, session->remote_tracks);
+  while (g_hash_table_iter_next (&iter, &sid, NULL))
+    g_ptr_array_add (sids, sid);
+  if (sids->len)
+    lk_room_subscribe_in_loop (session->room, (const gchar * const *) sids->pdata, sids->len, TRUE);
+}
+
+void
+gst_livekit_session_set_silent_in_loop (GstLiveKitSession * session, const LkPublication * publication,
+    gboolean is_silent, const gchar * action)
+{
+  GstLiveKitRemoteTrack *track = g_hash_table_lookup (session->remote_tracks, publication->sid);
+  /* "Allowed" comes with each subscription; it is news only after the contrary. */
+  gboolean is_news = track == NULL || gst_livekit_remote_track_set_silent_in_loop (track, is_silent);
+
+  if (is_news && (track || is_silent))
+    gst_livekit_session_tell_track (session, action, publication);
 }
 
 void
