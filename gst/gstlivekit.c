@@ -11,6 +11,8 @@
  */
 
 #include "gstlivekitelements.h"
+#include "rtp/gstlivekitrtpav1.h"
+#include "rtp/gstlivekitrtpdependency.h"
 #include "lklog.h"
 
 GST_DEBUG_CATEGORY (gst_livekit_debug);
@@ -44,7 +46,10 @@ plugin_init (GstPlugin * plugin)
 {
   gboolean ok = GST_ELEMENT_REGISTER (livekitsink, plugin);
 
-  return GST_ELEMENT_REGISTER (livekitsrc, plugin) && ok;
+  ok = GST_ELEMENT_REGISTER (livekitsrc, plugin) && ok;
+  ok = GST_ELEMENT_REGISTER (livekitrtpav1pay, plugin) && ok;
+  ok = GST_ELEMENT_REGISTER (livekitrtpav1depay, plugin) && ok;
+  return GST_ELEMENT_REGISTER (livekitrtphdrextdependency, plugin) && ok;
 }
 
 GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, livekit, "LiveKit rooms: publish and watch", plugin_init,
