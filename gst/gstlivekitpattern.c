@@ -44,11 +44,12 @@ pattern_free (gpointer data)
   g_free (pattern);
 }
 
-/* Lower-case escapes, and escapes of what needs none, mean the same as ours: the pattern is brought to our form. */
+/* Lower-case escapes, and escapes of what needs none, mean the same as ours: the pattern is brought to our form. GLib aborts
+ * on patterns that are not UTF-8, as escapes can make them; made valid, such a pattern matches nothing that there is. */
 static gchar *
 normalise (const gchar * text)
 {
-  GString *out = g_string_new (NULL);
+  g_autoptr (GString) out = g_string_new (NULL);
 
   for (; *text; text++) {
     gint high = text[0] == '%' ? g_ascii_xdigit_value (text[1]) : -1;
@@ -65,7 +66,7 @@ normalise (const gchar * text)
       g_string_append_c (out, byte);
     text += 2;
   }
-  return g_string_free (out, FALSE);
+  return g_utf8_make_valid (out->str, (gssize) out->len);
 }
 
 static Pattern *

@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What is too long for every run: all suites under valgrind and with the thread sanitizer, the leaks tracer over live
-# streams, and 500 state cycles. Assumes that `sh tests/run.sh` ran on this machine.
+# streams, 500 state cycles, ten minutes of each fuzz target. Assumes that `sh tests/run.sh` ran on this machine.
 #
-#   sh tests/full.sh [--only valgrind|threads|leaks|cycles]
+#   sh tests/full.sh [--only valgrind|threads|leaks|cycles|fuzz]
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tests/support/install.sh"
 
-phases='valgrind threads leaks cycles'
+phases='valgrind threads leaks cycles fuzz'
 case ${1:-} in
   '') ;;
   --only) phases=${2:?--only needs a phase} ;;
@@ -36,7 +36,7 @@ run_tests () {
 phase_valgrind () {
   set -- --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --child-silent-after-fork=yes
   [ ! -f "$suppressions" ] || set -- "$@" "--suppressions=$suppressions"
-  G_SLICE=always-malloc run_tests gcc valgrind --suite lk --suite elements --timeout-multiplier 20 \
+  LK_TEST_SHORT=1 G_SLICE=always-malloc run_tests gcc valgrind --suite lk --suite elements --suite fuzz --timeout-multiplier 20 \
     --wrapper "valgrind $*"
 }
 
@@ -44,8 +44,8 @@ phase_threads () {
   [ -f "$build/threads/build.ninja" ] || quietly "$build/threads.log" \
     meson setup "$build/threads" "$root" -Db_sanitize=thread -Db_lundef=false
   quietly "$build/threads.log" ninja -C "$build/threads"
-  TSAN_OPTIONS="halt_on_error=0:second_deadlock_stack=1:exitcode=66" GST_REGISTRY_FORK=no CK_FORK=no \
-    run_tests threads threads --suite lk --suite elements --timeout-multiplier 10
+  LK_TEST_SHORT=1 TSAN_OPTIONS="halt_on_error=0:second_deadlock_stack=1:exitcode=66" GST_REGISTRY_FORK=no CK_FORK=no \
+    run_tests threads threads --suite lk --suite elements --suite fuzz --timeout-multiplier 10
 }
 
 # Objects that are alive when the process ends are printed as warnings; the live tests do not expect any.
@@ -57,9 +57,16 @@ phase_cycles () {
   LIVE_CYCLES=500 run_tests gcc cycles cycles-sink cycles-src --timeout-multiplier 5
 }
 
+# And a million damaged messages.
+phase_fuzz () {
+  LK_TEST_INPUTS=1000000 run_tests gcc damage malformed --timeout-multiplier 20
+  results="$results fuzz=$build/fuzz.json"
+  sh "$root/tests/fuzz/fuzz.sh" "$build" 600
+}
+
 [ -f "$build/gcc/build.ninja" ] || die 'run sh tests/run.sh first'
-need_packages valgrind
-check_commands valgrind
+need_packages valgrind clang
+check_commands valgrind clang
 need_server
 quietly "$build/gcc-build.log" ninja -C "$build/gcc"
 for phase in $phases; do

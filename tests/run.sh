@@ -5,15 +5,15 @@
 #   sh tests/run.sh [--without-browser] [--without-live] [--without-trixie] [--only PHASE]...
 #
 # Phases, in order: gcc (build, unit and element suites), clang (the same), sanitizers (the same with address and
-# undefined-behaviour sanitizers), live (against a real livekit-server, with Chromium and the Python SDK), trixie
-# (build, unit and element suites with the GStreamer of Debian 13, in a chroot; root only). All by default. What is left
-# out is said. Ends with "N passed, N failed" and exits with 1 unless everything passed. tests/full.sh runs longer.
+# undefined-behaviour sanitizers), fuzz (ten seconds of each fuzz target), live (against a real livekit-server, with
+# Chromium and the Python SDK), trixie (build, unit and element suites with the GStreamer of Debian 13, in a chroot;
+# root only). All by default. What is left out is said. Ends with "N passed, N failed" and exits with 1 unless everything passed. tests/full.sh runs longer.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tests/support/install.sh"
 
-phases='gcc clang sanitizers live trixie'
+phases='gcc clang sanitizers fuzz live trixie'
 only=
 without=
 browser=yes
@@ -22,7 +22,7 @@ while [ $# -gt 0 ]; do
     --without-browser) browser= ;;
     --without-live | --without-trixie) without="$without ${1#--without-}" ;;
     --only) only="$only ${2:?--only needs a phase}"; shift ;;
-    -h | --help) sed -n '3,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '3,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) die "unknown option $1 (see --help)" ;;
   esac
   shift
@@ -76,20 +76,28 @@ run_tests () {
 }
 
 phase_gcc () {
-  setup gcc && run_tests gcc gcc --suite lk --suite elements
+  setup gcc && run_tests gcc gcc --suite lk --suite elements --suite fuzz
 }
 
 phase_clang () {
-  CC=clang setup clang && run_tests clang clang --suite lk --suite elements
+  CC=clang setup clang && LK_TEST_SHORT=1 run_tests clang clang --suite lk --suite elements --suite fuzz
 }
 
 # The registry is made in the test process: the scanner has no sanitizer in it and could not load the plugin.
 phase_sanitizers () {
   setup sanitizers -Db_sanitize=address,undefined -Db_lundef=false || return 1
-  GST_REGISTRY_FORK=no \
+  LK_TEST_SHORT=1 GST_REGISTRY_FORK=no \
     ASAN_OPTIONS="detect_leaks=0:strict_string_checks=1:detect_stack_use_after_return=1" \
     UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1" \
-    run_tests sanitizers sanitizers --suite lk --suite elements --timeout-multiplier 4
+    run_tests sanitizers sanitizers --suite lk --suite elements --suite fuzz --timeout-multiplier 4
+}
+
+# What is found stays in build-test/fuzz-found; it belongs into the corpus, and its mending into the tests.
+phase_fuzz () {
+  say 'fuzz: building and running'
+  results="$results fuzz=$build/fuzz.json"
+  rm -f "$build/fuzz.json"
+  sh "$root/tests/fuzz/fuzz.sh" "$build" 10
 }
 
 phase_live () {
@@ -118,7 +126,7 @@ need_for () {
   need_build
   # shellcheck disable=SC2086 # lists of words
   case $1 in
-    clang) need_packages clang; check_commands clang ;;
+    clang | fuzz) need_packages clang; check_commands clang ;;
     trixie) [ "$(id -u)" != 0 ] || { need_packages debootstrap; check_commands debootstrap unshare; } ;;
     live)
       need_server

@@ -28,6 +28,7 @@ typedef enum
 typedef struct
 {
   guint http_status;
+  guint retry_after_ms;
   Finality finality;
 } LkErrorPrivate;
 
@@ -35,6 +36,7 @@ static void
 lk_error_private_init (LkErrorPrivate * priv)
 {
   priv->http_status = 0;
+  priv->retry_after_ms = 0;
   priv->finality = FINAL_BY_CODE;
 }
 
@@ -151,6 +153,21 @@ lk_error_http_status (const GError * error)
   if (error == NULL || error->domain != LK_ERROR)
     return 0;
   return lk_error_get_private (error)->http_status;
+}
+
+guint
+lk_error_retry_after_ms (const GError * error)
+{
+  if (error == NULL || error->domain != LK_ERROR)
+    return 0;
+  return lk_error_get_private (error)->retry_after_ms;
+}
+
+void
+lk_error_set_retry_after_ms (GError * error, guint retry_after_ms)
+{
+  g_return_if_fail (error != NULL && error->domain == LK_ERROR);
+  lk_error_get_private (error)->retry_after_ms = MIN (retry_after_ms, LK_ERROR_MAX_RETRY_AFTER_MS);
 }
 
 GError *
@@ -270,9 +287,9 @@ find_token (const gchar * word, gsize length)
   guint n_long_parts = 0;
   gsize part = 0;
 
-  /* Every JSON object with a quoted member begins with eyJ in base64 */
+  /* Every JSON object with a quoted member begins with eyJ in base64. What stands before it may be secret as well. */
   if (start != NULL && length - (gsize) (start - word) >= MIN_TOKEN_START)
-    return (gsize) (start - word);
+    length = (gsize) (start - word);
 
   for (gsize i = 0; i <= length; i++) {
     if (i < length && word[i] != '.') {

@@ -40,8 +40,8 @@ GQuark lk_error_quark (void);
 /* The word for programs: "unauthorized", "duplicate-identity", "connection-lost", … Never NULL. */
 const gchar *lk_error_reason (LkError code);
 
-/* LK_ERROR is an extended domain (GLib 2.68): beside code and message each error carries an HTTP status and a flag for
- * "final". Both survive g_error_copy() and g_propagate_prefixed_error(). */
+/* LK_ERROR is an extended domain (GLib 2.68): beside code and message each error carries an HTTP status, a flag for
+ * "final" and a pause. All survive g_error_copy() and g_propagate_prefixed_error(). */
 
 /* Whether trying again cannot help while nobody changes a setting: what lk_error_set_final() said, else by the code. A
  * LK_ERROR_TOKEN_SOURCE is final by its status: 4xx but 429, and anything else that is no answer to come back for (1xx
@@ -52,6 +52,11 @@ void lk_error_set_final (GError * error, gboolean is_final);    /* @error is an 
 /* HTTP status that came with @error, 0 when there was none. Set by lk_error_new_http(). */
 guint lk_error_http_status (const GError * error);
 GError *lk_error_new_http (LkError code, guint status, const gchar * format, ...) G_GNUC_PRINTF (3, 4);
+
+/* How long the server asked to be left alone (Retry-After), 0 when it did not; at most LK_ERROR_MAX_RETRY_AFTER_MS. */
+#define LK_ERROR_MAX_RETRY_AFTER_MS 60000
+guint lk_error_retry_after_ms (const GError * error);
+void lk_error_set_retry_after_ms (GError * error, guint retry_after_ms);        /* @error is an LK_ERROR */
 
 /* A copy of foreign text that is safe to show: valid UTF-8, one line, at most 256 bytes, everything that looks like a
  * JWT (three base64url parts with dots), a part of one, or a Bearer value replaced by "[token]", and so the values of

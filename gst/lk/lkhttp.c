@@ -48,6 +48,7 @@ typedef struct
 } HttpContext;
 
 static const gchar http_context_key[] = "lk-http-context";
+static const gchar http_old_tls_key[] = "lk-http-old-tls";
 static const gchar http_faults_key[] = "lk-http-certificate-faults";
 
 static void
@@ -190,6 +191,28 @@ on_message_authenticate (SoupMessage * message, SoupAuth * auth, gboolean is_ret
   return TRUE;
 }
 
+/* GIO cannot be told which versions it may speak, and with GnuTLS it speaks TLS 1.0. The request has not been sent yet: it goes
+ * into a connection that is closed. */
+static void
+on_message_network_event (SoupMessage * message, GSocketClientEvent event, GIOStream * connection, gpointer data)
+{
+  GTlsProtocolVersion version;
+
+  if (event != G_SOCKET_CLIENT_TLS_HANDSHAKED || !G_IS_TLS_CONNECTION (connection))
+    return;
+  version = g_tls_connection_get_protocol_version (G_TLS_CONNECTION (connection));
+  if (version == G_TLS_PROTOCOL_VERSION_UNKNOWN || version >= G_TLS_PROTOCOL_VERSION_TLS_1_2)
+    return;
+  g_object_set_data (G_OBJECT (message), http_old_tls_key, GINT_TO_POINTER (TRUE));
+  g_io_stream_close (connection, NULL, NULL);
+}
+
+gboolean
+lk_http_is_old_tls (SoupMessage * message)
+{
+  return g_object_get_data (G_OBJECT (message), http_old_tls_key) != NULL;
+}
+
 void
 lk_http_prepare (SoupSession * session, SoupMessage * message)
 {
@@ -200,6 +223,7 @@ lk_http_prepare (SoupSession * session, SoupMessage * message)
       g_rc_box_acquire (context), on_message_handler_gone, 0);
   g_signal_connect_data (message, "authenticate", G_CALLBACK (on_message_authenticate),
       g_rc_box_acquire (context), on_message_handler_gone, 0);
+  g_signal_connect (message, "network-event", G_CALLBACK (on_message_network_event), NULL);
 }
 
 GTlsCertificateFlags
@@ -231,6 +255,28 @@ lk_http_certificate_faults (GTlsCertificateFlags faults)
       g_string_append_printf (list, "%s%s", list->len > 0 ? ", " : "", texts[i].text);
   }
   return g_string_free (list, FALSE);
+}
+
+static guint
+seconds_until (const gchar * date)
+{
+  g_autoptr (GDateTime) then = soup_date_time_new_from_http_string (date);
+  gint64 seconds = then != NULL ? g_date_time_to_unix (then) - g_get_real_time () / G_USEC_PER_SEC : 0;
+
+  return (guint) CLAMP (seconds, 0, G_MAXINT);
+}
+
+guint
+lk_http_get_retry_after_ms (SoupMessage * message)
+{
+  const gchar *value = soup_message_headers_get_one (soup_message_get_response_headers (message), "Retry-After");
+  guint64 seconds = 0;
+
+  if (value == NULL)
+    return 0;
+  if (!g_ascii_string_to_unsigned (value, 10, 0, G_MAXUINT64, &seconds, NULL))
+    seconds = seconds_until (value);
+  return (guint) MIN (seconds, LK_ERROR_MAX_RETRY_AFTER_MS / 1000) * 1000;
 }
 
 gboolean

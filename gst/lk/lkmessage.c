@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "lkerror.h"
+#include "lkjson.h"
 
-/* candidateInit is one flat object; json-glib recurses for each level, so more are not even parsed. */
-#define MAX_JSON_BRACKETS 16
+/* candidateInit is one flat object. */
+#define MAX_JSON_DEPTH 16
 
 /* ---- unpacking ---- */
 
@@ -533,22 +534,14 @@ static JsonParser *
 parse_candidate_json (const gchar * json, GError ** error)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
-  g_autoptr (GError) parse_error = NULL;
   gsize length = strlen (json);
-  guint n_brackets = 0;
-  const gchar *c;
 
-  if (length > LK_MESSAGE_MAX_CANDIDATE_BYTES || !g_utf8_validate (json, length, NULL)) {
-    g_set_error_literal (error, LK_ERROR, LK_ERROR_PROTOCOL, "A candidate is too long, or not UTF-8");
+  if (length > LK_MESSAGE_MAX_CANDIDATE_BYTES) {
+    g_set_error_literal (error, LK_ERROR, LK_ERROR_PROTOCOL, "A candidate is too long");
     return NULL;
   }
-  for (c = json; *c; c++)
-    n_brackets += *c == '{' || *c == '[';
-  if (n_brackets > MAX_JSON_BRACKETS) {
-    g_set_error_literal (error, LK_ERROR, LK_ERROR_PROTOCOL, "A candidate is nested too deeply");
-    return NULL;
-  }
-  if (!json_parser_load_from_data (parser, json, length, &parse_error) || !json_parser_get_root (parser)
+  if (!lk_json_is_valid (json, length, MAX_JSON_DEPTH)
+      || !json_parser_load_from_data (parser, json, (gssize) length, NULL)
       || !JSON_NODE_HOLDS_OBJECT (json_parser_get_root (parser))) {
     g_set_error_literal (error, LK_ERROR, LK_ERROR_PROTOCOL, "A candidate is not a JSON object");
     return NULL;

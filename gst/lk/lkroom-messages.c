@@ -187,28 +187,43 @@ tell_room (LkRoom * self, const Livekit__Room * room)
 }
 
 static void
-handle_room_moved (LkRoom * self, const Livekit__RoomMovedResponse * moved)
-{
-  lk_info ("room", "moved room=%s", moved->room != NULL ? moved->room->name : "-");
-  if (moved->token[0] != '\0')
-    lk_room_take_token (self, moved->token);
-  if (moved->participant != NULL) {
-    g_free (self->participant_sid);
-    g_free (self->participant_identity);
-    self->participant_sid = g_strdup (moved->participant->sid);
-    self->participant_identity = g_strdup (moved->participant->identity);
-    lk_roster_set_local (self->roster, moved->participant);
-  }
-  lk_roster_replace_all (self->roster, moved->other_participants, moved->n_other_participants);
-  if (self->state == LK_ROOM_JOINED)
-    tell_room (self, moved->room);
-}
-
-static void
 handle_refresh_token (LkRoom * self, const gchar * token)
 {
   lk_room_take_token (self, token);
   LK_ROOM_TELL (self, token_refreshed, self);
+}
+
+static void
+take_moved_participant (LkRoom * self, const Livekit__ParticipantInfo * participant)
+{
+  g_free (self->participant_sid);
+  g_free (self->participant_identity);
+  self->participant_sid = g_strdup (participant->sid);
+  self->participant_identity = g_strdup (participant->identity);
+  lk_roster_set_local (self->roster, participant);
+  LK_ROOM_TELL (self, roster.local_changed, lk_roster_get_local (self->roster));
+}
+
+/* The connection and our tracks stay, all else is of another room. Its token opens that one alone, and a source that is
+ * asked for another one has to know. Each of what is told may leave. */
+static void
+handle_room_moved (LkRoom * self, const Livekit__RoomMovedResponse * moved)
+{
+  lk_info ("room", "moved room=%s", moved->room != NULL ? moved->room->name : "-");
+  if (moved->room != NULL && moved->room->name[0] != '\0') {
+    g_free (self->room_name);
+    self->room_name = g_strdup (moved->room->name);
+  }
+  if (moved->token[0] != '\0')
+    handle_refresh_token (self, moved->token);
+  if (self->state == LK_ROOM_JOINED)
+    tell_room (self, moved->room);
+  if (self->state == LK_ROOM_JOINED)
+    lk_roster_replace_all (self->roster, NULL, 0);
+  if (self->state == LK_ROOM_JOINED && moved->participant != NULL)
+    take_moved_participant (self, moved->participant);
+  if (self->state == LK_ROOM_JOINED)
+    lk_roster_replace_all (self->roster, moved->other_participants, moved->n_other_participants);
 }
 
 /* ------------------------------------------------------------------------------------------------------------------ */
@@ -291,6 +306,8 @@ handle_leave (LkRoom * self, const Livekit__LeaveRequest * leave)
   lk_info ("room", "told to leave reason=%d action=%d", (gint) leave->reason, (gint) leave->action);
   /* nobody is there for a goodbye */
   self->is_in_session = is_resume;
+  if (leave->regions != NULL)
+    lk_room_take_regions (self, leave->regions);
   if (is_disconnect && is_for_good (leave))
     lk_room_close_with_error (self, g_steal_pointer (&error));
   else

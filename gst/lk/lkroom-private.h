@@ -69,6 +69,9 @@ struct _LkRoom
   gchar *token;                 /* the newest: fetched, refreshed, or of the room that we were moved to */
   LkTokenClaims *claims;
   gchar *token_server_url;      /* from the token source */
+  gchar **regions;              /* servers to try, as a Leave named them, in its order; NULL = none */
+  guint next_region;            /* of them */
+  gchar *region_url;            /* the one of now, in place of the settings' server; NULL = none */
   gboolean must_renew_token, has_renewed_token;  /* after a 401; has: since the last session */
   gboolean has_joined;          /* joined() was called */
   gboolean was_up;              /* a transport was up: what fails from here on is a loss, not a join that failed */
@@ -152,6 +155,9 @@ const gchar *lk_room_choose_server_url (LkRoom * room);
 void lk_room_joined (LkRoom * room, const Livekit__JoinResponse * join);
 void lk_room_resumed (LkRoom * room, const Livekit__ReconnectResponse * reconnect);
 void lk_room_forget_session (LkRoom * room);
+void lk_room_take_regions (LkRoom * room, const Livekit__RegionSettings * settings);
+/* After the last: the server of the settings. */
+void lk_room_go_to_next_region (LkRoom * room);
 
 /* lkroom-messages.c */
 void lk_room_handle_message (LkRoom * room, const Livekit__SignalResponse * response);

@@ -3,19 +3,73 @@
 
 #include "lkroom-private.h"
 
+#include <string.h>
+
 #include "lkerror.h"
 #include "lklog.h"
 
 #define DEFAULT_SERVER_URL "ws://127.0.0.1:7880"
+/* More than anybody has the patience to try. */
+#define MAX_REGIONS 10
 
 const gchar *
 lk_room_choose_server_url (LkRoom * self)
 {
+  if (self->region_url != NULL)
+    return self->region_url;
   if (self->server_url != NULL && self->server_url[0] != '\0')
     return self->server_url;
   if (self->token_server_url != NULL && self->token_server_url[0] != '\0')
     return self->token_server_url;
   return DEFAULT_SERVER_URL;
+}
+
+/* A host of LiveKit Cloud, over TLS. Only those have regions, and the token goes to no other host. */
+static gboolean
+is_cloud_url (const gchar * url)
+{
+  g_autoptr (GUri) uri = g_uri_parse (url, G_URI_FLAGS_ENCODED, NULL);
+  const gchar *scheme = uri != NULL ? g_uri_get_scheme (uri) : "";
+  const gchar *host = uri != NULL ? g_uri_get_host (uri) : NULL;
+
+  if (host == NULL || (!g_str_equal (scheme, "wss") && !g_str_equal (scheme, "https")))
+    return FALSE;
+  if (host[strspn (host, G_CSET_a_2_z G_CSET_A_2_Z G_CSET_DIGITS "-.")] != '\0')
+    return FALSE;
+  return g_str_has_suffix (host, ".livekit.cloud") || g_str_has_suffix (host, ".livekit.run");
+}
+
+void
+lk_room_take_regions (LkRoom * self, const Livekit__RegionSettings * settings)
+{
+  GPtrArray *urls = g_ptr_array_new ();
+
+  for (gsize i = 0; i < settings->n_regions && urls->len < MAX_REGIONS; i++) {
+    if (is_cloud_url (settings->regions[i]->url) && is_cloud_url (lk_room_choose_server_url (self)))
+      g_ptr_array_add (urls, g_strdup (settings->regions[i]->url));
+  }
+  lk_info ("room", "regions n=%u of=%u", urls->len, (guint) settings->n_regions);
+  g_ptr_array_add (urls, NULL);
+  g_strfreev (self->regions);
+  self->regions = (gchar **) g_ptr_array_free (urls, FALSE);
+  self->next_region = 0;
+  if (self->regions[0] == NULL)
+    g_clear_pointer (&self->regions, g_strfreev);
+}
+
+void
+lk_room_go_to_next_region (LkRoom * self)
+{
+  g_autofree gchar *clean_url = NULL;
+
+  g_clear_pointer (&self->region_url, g_free);
+  if (self->regions != NULL)
+    self->region_url = g_strdup (self->regions[self->next_region++]);
+  if (self->region_url == NULL)
+    g_clear_pointer (&self->regions, g_strfreev);
+  self->use_v0 = FALSE;
+  clean_url = lk_error_clean_url (lk_room_choose_server_url (self));
+  lk_info ("room", "going to url=%s", clean_url);
 }
 
 void
@@ -80,6 +134,7 @@ take_join (LkRoom * self, const Livekit__JoinResponse * join)
   self->can_resume = may_resume (join->client_configuration);
   self->is_in_session = TRUE;
   self->has_renewed_token = FALSE;
+  g_clear_pointer (&self->regions, g_strfreev);
   self->reconnect_reason = LIVEKIT__RECONNECT_REASON__RR_SIGNAL_DISCONNECTED;
   lk_roster_set_local (self->roster, join->participant);
 }

@@ -156,6 +156,8 @@ lk_room_free (LkRoom * self)
   g_clear_error (&self->final_error);
   g_free (self->server_url);
   g_free (self->token_server_url);
+  g_strfreev (self->regions);
+  g_free (self->region_url);
   g_free (self->room_name);
   g_free (self->identity);
   g_free (self->name);

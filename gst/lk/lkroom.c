@@ -166,9 +166,9 @@ leave_state (LkRoom * self, LkRoomState next)
   }
 }
 
-/* Milliseconds until the next try, which is planned here. */
+/* Milliseconds until the next try, which is planned here; @error is what ended the last one. */
 static guint
-plan_try (LkRoom * self, LkRoomState before)
+plan_try (LkRoom * self, LkRoomState before, const GError * error)
 {
   guint delay_ms = 0;
 
@@ -176,6 +176,7 @@ plan_try (LkRoom * self, LkRoomState before)
   if (before != LK_ROOM_FETCHING_TOKEN || self->state != LK_ROOM_CONNECTING)
     delay_ms = lk_backoff_delay_ms (self->attempt++, (guint64) MAX (lk_room_now_ms (self) - self->since_ms, 0),
         self->hooks.random ());
+  delay_ms = MAX (delay_ms, lk_error_retry_after_ms (error));
   lk_room_arm (self, &self->retry_timer, delay_ms, start_try);
   return delay_ms;
 }
@@ -211,22 +212,22 @@ enter_leaving (LkRoom * self, LkRoomState before)
 
 /* Returns the milliseconds until the next try. */
 static guint
-enter_state (LkRoom * self, LkRoomState before)
+enter_state (LkRoom * self, LkRoomState before, const GError * error)
 {
   switch (self->state) {
     case LK_ROOM_FETCHING_TOKEN:
       if (before == LK_ROOM_IDLE && self->join_timeout_ms > 0)
         lk_room_arm (self, &self->join_timer, self->join_timeout_ms, on_join_timeout);
-      return plan_try (self, before);
+      return plan_try (self, before, error);
     case LK_ROOM_CONNECTING:
-      return plan_try (self, before);
+      return plan_try (self, before, error);
     case LK_ROOM_RESUMING:
       arm_reconnect_timer (self);
       arm_transport_timer (self);
-      return plan_try (self, before);
+      return plan_try (self, before, error);
     case LK_ROOM_REJOINING:
       arm_reconnect_timer (self);
-      return plan_try (self, before);
+      return plan_try (self, before, error);
     case LK_ROOM_JOINED:
       if (self->transport_is_up)
         self->steady_since_ms = lk_room_now_ms (self);
@@ -256,7 +257,7 @@ lk_room_set_state_in_loop (LkRoom * self, LkRoomState state, const GError * erro
 
   leave_state (self, state);
   self->state = state;
-  next_try_ms = enter_state (self, before);
+  next_try_ms = enter_state (self, before, error);
   attempt = lk_room_is_reconnecting (self) || state == LK_ROOM_FETCHING_TOKEN || state == LK_ROOM_CONNECTING
       ? self->attempt : 0;
   if (lk_room_is_reconnecting (self))
@@ -323,6 +324,8 @@ lk_room_begin_rejoin (LkRoom * self, const GError * error)
   }
   drop_client (self);
   lk_room_forget_session (self);
+  if (self->regions != NULL)
+    lk_room_go_to_next_region (self);
   change_state (self, self->was_up ? LK_ROOM_REJOINING : LK_ROOM_CONNECTING, error);
 }
 
@@ -482,6 +485,10 @@ is_fatal (LkRoom * self, const GError * error)
 {
   if (lk_room_is_reconnecting (self) && g_error_matches (error, LK_ERROR, LK_ERROR_NOT_LIVEKIT))
     return FALSE;
+  /* a fault of one region; the others, or the server of the settings, may do better */
+  if (self->region_url != NULL && (g_error_matches (error, LK_ERROR, LK_ERROR_NOT_LIVEKIT)
+          || g_error_matches (error, LK_ERROR, LK_ERROR_TLS)))
+    return FALSE;
   return lk_error_is_final (error);
 }
 
@@ -510,6 +517,9 @@ lk_room_attempt_failed (LkRoom * self, const GError * reason)
   } else if (is_fatal (self, error)) {
     lk_room_close_with_error (self, g_steal_pointer (&error));
   } else {
+    /* a session is resumed where it is */
+    if (self->state != LK_ROOM_RESUMING && self->region_url != NULL)
+      lk_room_go_to_next_region (self);
     change_state (self, self->state, error);
   }
 }

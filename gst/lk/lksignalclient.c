@@ -22,6 +22,8 @@
 #define CLOSE_TIMEOUT_MS 500
 /* In a row. One may come from a newer server; ten come from something else. */
 #define MAX_BAD_MESSAGES 10
+/* Ten of these would be a burden. */
+#define MAX_BAD_MESSAGE_BYTES (64 * 1024)
 /* What a JoinResponse without these members gets: the values of the open-source server. */
 #define DEFAULT_PING_INTERVAL_S 5
 #define DEFAULT_PING_TIMEOUT_S 15
@@ -429,6 +431,8 @@ error_from_io (LkSignalClient * self, SoupMessage * message, const GError * caus
 {
   if (cause->domain == LK_ERROR)
     return g_error_copy (cause);
+  if (lk_http_is_old_tls (message))
+    return g_error_new (LK_ERROR, LK_ERROR_TLS, "%s speaks no version of TLS newer than 1.1", self->where);
   if (cause->domain == G_RESOLVER_ERROR)
     return g_error_new (LK_ERROR, LK_ERROR_RESOLVE, "No address for host %s: %s", self->where, cause->message);
   if (cause->domain == G_TLS_ERROR)
@@ -658,10 +662,13 @@ handle_pong (LkSignalClient * self, const Livekit__Pong * pong)
 }
 
 static void
-handle_bad_message (LkSignalClient * self, const gchar * what)
+handle_bad_message (LkSignalClient * self, GBytes * bytes, const gchar * what)
 {
   lk_warning ("signal", "message ignored host=%s reason=%s", self->where, what);
-  if (++self->n_bad_messages >= MAX_BAD_MESSAGES)
+  if (g_bytes_get_size (bytes) > MAX_BAD_MESSAGE_BYTES)
+    finish (self, g_error_new (LK_ERROR, LK_ERROR_PROTOCOL, "A message of %u bytes from %s makes no sense: %s",
+            (guint) g_bytes_get_size (bytes), self->where, what));
+  else if (++self->n_bad_messages >= MAX_BAD_MESSAGES)
     finish (self, g_error_new (LK_ERROR, LK_ERROR_PROTOCOL, "%u messages in a row from %s make no sense, the last: %s",
             self->n_bad_messages, self->where, what));
 }
@@ -676,12 +683,16 @@ on_websocket_message (SoupWebsocketConnection * websocket, gint type, GBytes * b
   if (self->state != STATE_OPEN)
     return;
   if (type != SOUP_WEBSOCKET_DATA_BINARY) {
-    handle_bad_message (self, "a text frame");
+    handle_bad_message (self, bytes, "a text frame");
+    return;
+  }
+  if (g_bytes_get_size (bytes) == 0) {
+    handle_bad_message (self, bytes, "an empty frame");
     return;
   }
   response = lk_message_unpack (bytes, &error);
   if (response == NULL) {
-    handle_bad_message (self, error->message);
+    handle_bad_message (self, bytes, error->message);
     return;
   }
   self->n_bad_messages = 0;
@@ -790,6 +801,17 @@ handshake_accepted (LkSignalClient * self, SoupWebsocketConnection * websocket)
   self->delegate.opened (self, self->is_v1, loopback, self->data);
 }
 
+/* The server knows how long it will take better than our back-off does. */
+static GError *
+error_from_trouble (LkSignalClient * self, guint status)
+{
+  GError *error = error_from_status (self, status, "");
+
+  if (status == 429 || status == 503)
+    lk_error_set_retry_after_ms (error, lk_http_get_retry_after_ms (self->handshake));
+  return error;
+}
+
 static void
 handshake_failed (LkSignalClient * self, const GError * cause)
 {
@@ -800,7 +822,7 @@ handshake_failed (LkSignalClient * self, const GError * cause)
   else if (status == 400 || status == 401 || status == 403 || status == 404)
     ask_why_refused (self, status);
   else
-    finish (self, error_from_status (self, status, ""));
+    finish (self, error_from_trouble (self, status));
 }
 
 static void

@@ -4,6 +4,7 @@
 #include "lktoken.h"
 
 #include "lkerror.h"
+#include "lkjson.h"
 
 #include <json-glib/json-glib.h>
 #include <openssl/crypto.h>
@@ -230,49 +231,6 @@ lk_token_mint (const LkTokenRequest * request, GError ** error)
 
 /* Reading */
 
-/* Behind the quote that ends the string which begins at @p, or @end. */
-static const gchar *
-skip_string (const gchar * p, const gchar * end)
-{
-  for (p++; p < end && *p != '"'; p++) {
-    if (*p == '\\' && p + 1 < end)
-      p++;
-  }
-  return p < end ? p + 1 : end;
-}
-
-gboolean
-lk_token_json_is_sane (const gchar * text, gsize length, guint max_depth)
-{
-  const gchar *end = text + length;
-  gboolean has_value = FALSE;
-  guint depth = 0;
-
-  if (!g_utf8_validate_len (text, length, NULL))
-    return FALSE;
-  for (const gchar * p = text; p < end;) {
-    if (depth == 0 && strchr (" \t\r\n", *p) == NULL) {
-      if (has_value || (*p != '{' && *p != '['))
-        return FALSE;
-      has_value = TRUE;
-    }
-    if (*p == '"') {
-      p = skip_string (p, end);
-      continue;
-    }
-    if (*p == '{' || *p == '[')
-      depth++;
-    else if (*p == '}' || *p == ']')
-      depth--;
-    else if (!g_ascii_isalnum (*p) && strchr (" \t\r\n:,+-.", *p) == NULL)
-      return FALSE;
-    if (depth > max_depth)
-      return FALSE;
-    p++;
-  }
-  return has_value && depth == 0;
-}
-
 static JsonParser *
 parse_object (const gchar * part, gsize length)
 {
@@ -282,7 +240,7 @@ parse_object (const gchar * part, gsize length)
   JsonNode *root;
 
   text = base64url_decode (part, length, &size);
-  if (text == NULL || !lk_token_json_is_sane (text, size, MAX_DEPTH))
+  if (text == NULL || !lk_json_is_valid (text, size, MAX_DEPTH))
     return NULL;
   if (!json_parser_load_from_data (parser, text, (gssize) size, NULL))
     return NULL;

@@ -43,11 +43,6 @@ gboolean lk_token_check (const LkTokenClaims * claims, const gchar * room, gint6
 /* The signature part: base64url of HMAC-SHA256 (@key, @input). NULL only when libcrypto fails. */
 gchar *lk_token_sign (const gchar * input, gconstpointer key, gsize key_size);
 
-/* Whether @text (@length) may be handed to json-glib, whose parser recurses, takes comments and several values: UTF-8
- * without NUL, one object or array, nothing outside strings that JSON does not have, at most @max_depth brackets open
- * at a time. Says nothing else about its grammar. */
-gboolean lk_token_json_is_sane (const gchar * text, gsize length, guint max_depth);
-
 /* LK_ERROR_PERMISSION naming the grant that is missing. */
 gboolean lk_token_check_grants (const LkTokenClaims * claims, gboolean needs_publish, gboolean needs_subscribe,
     GError ** error);

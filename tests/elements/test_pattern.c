@@ -94,7 +94,9 @@ GST_END_TEST;
 /* An escape may give any byte, also one that is no character and one that ends the string. */
 GST_START_TEST (test_strange_escapes_match_nothing)
 {
-  static const gchar *const texts[] = { "%FF", "%ff%fe/*", "%00", "a%00b/camera", "\303", "%" };
+  static const gchar *const texts[] = { "%FF", "%ff%fe/*", "%00", "a%00b/camera", "\303", "%",
+    "?:\377\377\367\377", "%F7%F7%F7/x", "\355\240\200/*"
+  };
   LkPublication publication = make_publication ("alice", "front", LK_TRACK_VIDEO, LK_SOURCE_CAMERA);
 
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++) {

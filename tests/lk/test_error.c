@@ -154,6 +154,17 @@ GST_START_TEST (test_tokens_are_cut_out)
 }
 GST_END_TEST;
 
+/* An opaque word may lie in front of a token, in one word with it. */
+GST_START_TEST (test_words_before_tokens_are_cut_out)
+{
+  g_autofree gchar *glued = lk_error_clean_text ("x c2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJlc2lnbmFeyJhbGciOiJIUzI1NiJ9 y", -1);
+  g_autofree gchar *prefixed = lk_error_clean_text ("token:eyJhbGciOiJIUzI1NiJ9 abc-eyJhbGciOiJIUzI1NiJ9", -1);
+
+  fail_unless_equals_string (glued, "x [token] y");
+  fail_unless_equals_string (prefixed, "token:[token] abc-[token]");
+}
+GST_END_TEST;
+
 GST_START_TEST (test_partial_tokens_are_cut_out)
 {
   check_clean ("token " HEADER, "token [token]");
@@ -360,6 +371,7 @@ error_suite (void)
   tcase_add_test (texts, test_harmless_text_stays);
   tcase_add_test (texts, test_tokens_are_cut_out);
   tcase_add_test (texts, test_partial_tokens_are_cut_out);
+  tcase_add_test (texts, test_words_before_tokens_are_cut_out);
   tcase_add_test (texts, test_bearer_values_are_cut_out);
   tcase_add_test (texts, test_users_of_urls_are_cut_out);
   tcase_add_test (texts, test_text_is_one_valid_line);

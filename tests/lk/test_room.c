@@ -343,55 +343,6 @@ GST_END_TEST;
 /* ------------------------------------------------------------------------------------------------------------------ */
 /* Leave */
 
-static const struct
-{
-  Livekit__LeaveRequest__Action action;
-  Livekit__DisconnectReason reason;
-  const gchar *line;            /* "closed: …" is the end */
-} leaves[] = {
-  {DISCONNECT, REASON (DUPLICATE_IDENTITY), "closed: duplicate-identity"},
-  {DISCONNECT, REASON (PARTICIPANT_REMOVED), "closed: removed"},
-  {DISCONNECT, REASON (ROOM_DELETED), "closed: room-deleted"},
-  {DISCONNECT, REASON (ROOM_CLOSED), "closed: room-closed"},
-  {DISCONNECT, REASON (CLIENT_INITIATED), "closed: disconnected"},
-  {DISCONNECT, REASON (USER_REJECTED), "closed: disconnected"},
-  {DISCONNECT, (Livekit__DisconnectReason) 99, "closed: disconnected"},
-  {DISCONNECT, REASON (SERVER_SHUTDOWN), "rejoining #1 in 0: server-shutdown"},
-  {DISCONNECT, REASON (JOIN_FAILURE), "rejoining #1 in 0: disconnected"},
-  {DISCONNECT, REASON (CONNECTION_TIMEOUT), "rejoining #1 in 0: disconnected"},
-  {DISCONNECT, REASON (MIGRATION), "rejoining #1 in 0: disconnected"},
-  {DISCONNECT, REASON (STATE_MISMATCH), "rejoining #1 in 0: disconnected"},
-  {DISCONNECT, REASON (UNKNOWN_REASON), "rejoining #1 in 0: disconnected"},
-  {RESUME, REASON (CONNECTION_TIMEOUT), "resuming #1 in 0: disconnected"},
-  {RESUME, REASON (MIGRATION), "resuming #1 in 0: disconnected"},
-  {RECONNECT, REASON (STATE_MISMATCH), "rejoining #1 in 0: disconnected"},
-  {(Livekit__LeaveRequest__Action) 9, REASON (STATE_MISMATCH), "rejoining #1 in 0: disconnected"},
-};
-
-static void
-leave_in_session (RoomWorld * f)
-{
-  reach_steady (f);
-  say_leave (f, leaves[body_index].action, leaves[body_index].reason);
-  fail_unless (f->client == NULL);
-  if (g_str_has_prefix (leaves[body_index].line, "closed")) {
-    expect_end (f, leaves[body_index].line);
-    return;
-  }
-  expect (f, leaves[body_index].line);
-  advance (f, 0);
-  fail_unless_equals_int (f->client->reconnect, leaves[body_index].action == RESUME);
-  leave_at_once (f);
-}
-
-GST_START_TEST (test_told_to_leave)
-{
-  body_index = __i__;
-  run (leave_in_session);
-}
-
-GST_END_TEST;
-
 static void
 leave_while_fetching (RoomWorld * f)
 {
@@ -551,38 +502,8 @@ refused_literal_token_is_final (RoomWorld * f)
   expect_end (f, "closed: unauthorized");
 }
 
-static void
-moved_to_another_room (RoomWorld * f)
-{
-  Livekit__RoomMovedResponse room_moved = LIVEKIT__ROOM_MOVED_RESPONSE__INIT;
-  Livekit__Room room = LIVEKIT__ROOM__INIT;
-  Livekit__ParticipantInfo me = LIVEKIT__PARTICIPANT_INFO__INIT;
-  g_autofree gchar *token = mint_token ("other", NOW_S, 600);
-  RESPONSE (response, ROOM_MOVED, room_moved);
-
-  reach_steady (f);
-  room.sid = (gchar *) "RM_2";
-  room.metadata = (gchar *) "meta";
-  me.sid = (gchar *) "PA_me2";
-  me.identity = (gchar *) "me";
-  room_moved.room = &room;
-  room_moved.participant = &me;
-  room_moved.token = token;
-  say (f, &response);
-  expect (f, "-TR_bob");
-  expect (f, "-bob");
-  expect (f, "room RM_2 meta n=0");
-  fail_unless_equals_string (lk_roster_get_local (lk_room_get_roster (f->room))->sid, "PA_me2");
-  say_closed (f, LK_ERROR_CONNECT, 0);
-  expect (f, "resuming #1 in 0: connect");
-  advance (f, 0);
-  fail_unless_equals_string (f->client->token, token);
-  fail_unless_equals_string (f->client->participant_sid, "PA_me2");
-  leave_at_once (f);
-}
-
 static const Body session_token_bodies[] = { refreshed_token_is_used, expired_token_is_renewed,
-  refused_token_is_renewed_once, refused_literal_token_is_final, moved_to_another_room
+  refused_token_is_renewed_once, refused_literal_token_is_final
 };
 
 GST_START_TEST (test_tokens_in_a_session)
@@ -607,7 +528,6 @@ room_suite (void)
   tcase_add_loop_test (tc, test_tokens_are_checked_here, 0, G_N_ELEMENTS (tokens));
   tcase_add_loop_test (tc, test_tokens_that_cannot_work, 0, G_N_ELEMENTS (token_bodies));
   tcase_add_test (tc, test_participant_of_the_settings);
-  tcase_add_loop_test (tc, test_told_to_leave, 0, G_N_ELEMENTS (leaves));
   tcase_add_loop_test (tc, test_leave_closes, 0, G_N_ELEMENTS (leave_bodies));
   tcase_add_loop_test (tc, test_tokens_in_a_session, 0, G_N_ELEMENTS (session_token_bodies));
   return s;

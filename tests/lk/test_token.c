@@ -579,43 +579,6 @@ GST_START_TEST (test_check)
 }
 GST_END_TEST;
 
-GST_START_TEST (test_json_is_sane)
-{
-  static const struct
-  {
-    const gchar *text;
-    guint max_depth;
-    gboolean is_sane;
-  } rows[] = {
-    {"[{}]", 2, TRUE},
-    {" { } \n", 1, TRUE},
-    {"[[],[],{}]", 2, TRUE},
-    {"[\"[[[[\\\"[[[\"]", 1, TRUE},
-    {"[\"a\", 1, -1.5e+3, true, \"//\"]", 1, TRUE},
-    {"", 1, FALSE},
-    {"[{}]", 1, FALSE},
-    {"[][]", 2, FALSE},
-    {"{} 1", 2, FALSE},
-    {"1 {}", 2, FALSE},
-    {"\"a\"", 2, FALSE},
-    {"[\"open", 2, FALSE},
-    {"[\"\\", 2, FALSE},
-    {"[", 2, FALSE},
-    {"[]]", 2, FALSE},
-    {"]", 2, FALSE},
-    {"[ # x\n ]", 2, FALSE},
-    {"[ /* x */ ]", 2, FALSE},
-    {"['a']", 2, FALSE},
-    {"[\"\xff\"]", 2, FALSE},
-  };
-
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
-    fail_unless (lk_token_json_is_sane (rows[i].text, strlen (rows[i].text), rows[i].max_depth) == rows[i].is_sane,
-        "%s", rows[i].text);
-  fail_if (lk_token_json_is_sane ("[\"\0\"]", 5, 2));
-}
-GST_END_TEST;
-
 static Suite *
 token_suite (void)
 {
@@ -648,7 +611,6 @@ token_suite (void)
 
   suite_add_tcase (suite, checking);
   tcase_add_test (checking, test_check);
-  tcase_add_test (checking, test_json_is_sane);
   return suite;
 }
 

@@ -41,5 +41,5 @@ unshare --mount sh -ec '
     [ -f /build/build.ninja ] || meson setup /build /source --werror > /build/setup.log 2>&1 ||
       { tail -n 30 /build/setup.log; exit 1; }
     ninja -C /build > /build/build.log 2>&1 || { grep -A 5 -E \"error:|FAILED\" /build/build.log | head -n 60; exit 1; }
-    GST_REGISTRY=/tmp/registry.bin meson test -C /build --no-rebuild --print-errorlogs --suite lk --suite elements"
+    GST_REGISTRY=/tmp/registry.bin LK_TEST_SHORT=1 meson test -C /build --no-rebuild --print-errorlogs --suite lk --suite elements"
   ' sh "$folder" "$root" "$build" 2>&1 | cut -c 1-400
