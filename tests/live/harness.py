@@ -23,6 +23,7 @@ from v0proxy import V0Proxy  # noqa: E402
 CACHE = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache') / 'gst-livekit'
 MODULES = pathlib.Path(os.environ.get('LIVE_NODE_MODULES') or CACHE / 'node-tests' / 'node_modules')
 SDK_PYTHON = os.environ.get('LIVE_SDK_PYTHON') or str(CACHE / 'venv' / 'bin' / 'python3')
+GO_PEER = os.environ.get('LIVE_GO_PEER') or str(CACHE / 'bin' / 'gopeer')
 CHROMIUM = os.environ.get('LIVE_CHROMIUM') or shutil.which('chromium') or shutil.which('chromium-browser')
 
 
@@ -32,6 +33,10 @@ ALIVE_UPSTREAM = {'GstDtlsAgent'}
 
 class Failure(Exception):
     """A check of a test that did not hold."""
+
+
+class Skipped(Exception):
+    """Says what this machine lacks for a test."""
 
 
 def check(condition, text, *arguments):
@@ -276,6 +281,12 @@ class Bench:
         self.stack.callback(peer.close)
         return peer
 
+    def go_peer(self, name='go'):
+        check(pathlib.Path(GO_PEER).exists(), 'no %s: run sh tests/run.sh', GO_PEER)
+        peer = Caller([GO_PEER], self.folder / (name + '.log'))
+        self.stack.callback(peer.close)
+        return peer
+
     def wait_published(self, identity, n_tracks, seconds=20):
         """Waits until the server lists so many tracks of a participant; returns them."""
         def tracks():
@@ -286,7 +297,7 @@ class Bench:
     def check_logs(self):
         """No process of ours may have printed a warning or worse of GLib's."""
         for log in sorted(self.folder.glob('*.log')):
-            if log.name not in ('livekit-server.log', 'browser.log', 'sdk.log') and not log.name.endswith('.gst.log'):
+            if log.name not in ('livekit-server.log', 'browser.log', 'sdk.log', 'go.log') and not log.name.endswith('.gst.log'):
                 found = re.search(r'.*(CRITICAL|WARNING) \*\*(?!.*Leaks detected).*', log.read_text(errors='replace'))
                 check(not found, '%s: %s', log, found and found.group(0))
         for log in sorted(self.folder.glob('*.gst.log')):
