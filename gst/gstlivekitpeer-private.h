@@ -15,6 +15,7 @@ struct _GstLiveKitSendSection
   gchar *mid, *stream, *cid;
   const GstLiveKitCodec *codec;
   guint n_layers;
+  guint32 ssrc;                 /* of its last stream; 0 with several layers */
   GstPad *sink_pad;             /* of webrtcbin; never released, for webrtcbin 1.22 would leak it and its m-line */
   GstPad *joint;                /* parentless src pad in front of it, where the sources come together */
   GPtrArray *sources;           /* parentless sink pads, each linked to a source */

@@ -7,6 +7,8 @@
 #include "gstlivekitpeer-private.h"
 
 #include "gstlivekitelements.h"
+#include "rtp/gstlivekitdependency.h"
+#include "rtp/gstlivekitrtpextensions.h"
 
 #define GST_CAT_DEFAULT gst_livekit_debug
 
@@ -58,6 +60,11 @@ section_caps (GstLiveKitSendSection * section, guint32 ssrc)
       "payload", G_TYPE_INT, codec->payload_type, "clock-rate", G_TYPE_INT, codec->clock_rate,
       "a-mid", G_TYPE_STRING, section->mid, "a-msid", G_TYPE_STRING, msid, NULL);
 
+  add_extension_field (caps, GST_LIVEKIT_EXTENSION_CAPTURE_TIME, GST_LIVEKIT_CAPTURE_TIME_URI);
+  if (codec->kind == LK_TRACK_AUDIO)
+    add_extension_field (caps, GST_LIVEKIT_EXTENSION_AUDIO_LEVEL, GST_LIVEKIT_AUDIO_LEVEL_URI);
+  if (codec->has_dependencies)
+    add_extension_field (caps, GST_LIVEKIT_EXTENSION_DEPENDENCY, GST_LIVEKIT_DEPENDENCY_URI);
   if (section->n_layers == 1) {
     gst_caps_set_simple (caps, "ssrc", G_TYPE_UINT, ssrc, NULL);
     return caps;
@@ -298,13 +305,14 @@ make_joint (GstLiveKitPeer * peer, GstLiveKitSendSection * section)
 }
 
 static GstLiveKitSendSection *
-free_section (GstLiveKitPeer * peer, const GstLiveKitCodec * codec, guint n_layers)
+free_section (GstLiveKitPeer * peer, const GstLiveKitCodec * codec, guint32 ssrc, guint n_layers)
 {
   for (guint i = 0; i < peer->send_sections->len; i++) {
     GstLiveKitSendSection *section = g_ptr_array_index (peer->send_sections, i);
 
-    /* The server keeps a simulcast section's streams by their rids, and would not look at new ones. */
-    if (!section->is_open && section->codec == codec && n_layers == 1 && section->n_layers == 1)
+    /* The server keeps a simulcast section's streams by their rids, and any section's by SSRC, and would not look at new ones. */
+    if (!section->is_open && section->codec == codec && n_layers == 1 && section->n_layers == 1
+        && section->ssrc != ssrc)
       return section;
   }
   return NULL;
@@ -327,7 +335,7 @@ GstLiveKitSendSection *
 gst_livekit_peer_open_section_in_loop (GstLiveKitPeer * peer, const GstLiveKitCodec * codec, const gchar * stream,
     const gchar * cid, guint32 ssrc, guint n_layers, gpointer section_data, GError ** error)
 {
-  GstLiveKitSendSection *section = free_section (peer, codec, n_layers);
+  GstLiveKitSendSection *section = free_section (peer, codec, ssrc, n_layers);
 
   lk_loop_assert_current (peer->loop);
   if (section == NULL)
@@ -343,6 +351,7 @@ gst_livekit_peer_open_section_in_loop (GstLiveKitPeer * peer, const GstLiveKitCo
     return NULL;
   }
   section->is_open = TRUE;
+  section->ssrc = ssrc;
   announce_caps (section, ssrc);
   return section;
 }

@@ -22,6 +22,7 @@
  * bandwidth that makes RTCP's share no limit. */
 #define RTCP_MIN_INTERVAL (20 * GST_MSECOND)
 #define RTCP_BANDWIDTH 1e8
+#define RTX_MAX_AGE_MS 700
 
 typedef struct
 {
@@ -335,6 +336,9 @@ on_rtpbin_new_jitterbuffer (GstElement * rtpbin, GstElement * jitterbuffer, guin
   /* It would hold the first packet for the whole latency, since it cannot know that the stream begins with it; LiveKit's
    * server sends the first one first. */
   g_object_set (jitterbuffer, "faststart-min-packets", 1, NULL);
+  /* When a stream pauses (mute, nobody watching), it would ask for the packet that should be next, give that up as lost, and drop it
+   * when it does come: the first of the key frame that the stream goes on with. */
+  g_object_set (jitterbuffer, "rtx-next-seqnum", FALSE, NULL);
 }
 
 static void
@@ -382,6 +386,9 @@ add_extension (GstElement * element, const gchar * name, guint id)
 static void
 set_up_rtx (GstElement * rtxsend)
 {
+  /* After an outage the server asks for all that it has missed. What is older than a second would come in a burst, to which
+   * a receiver's jitter buffer sets its clock anew: sound and picture are seconds apart then. */
+  g_object_set (rtxsend, "max-size-packets", 0, "max-size-time", RTX_MAX_AGE_MS, NULL);
   add_extension (rtxsend, "rtphdrextstreamid", GST_LIVEKIT_EXTENSION_RID);
   add_extension (rtxsend, "rtphdrextrepairedstreamid", GST_LIVEKIT_EXTENSION_REPAIRED_RID);
 }

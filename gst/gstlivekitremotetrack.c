@@ -16,7 +16,13 @@
 /* Without data for so long a pad is shown as it is, so that applications need not wait for somebody to speak. */
 #define SHOW_ANYWAY_AFTER (2 * G_TIME_SPAN_SECOND)
 
+/* Time to link a new pad, to link it elsewhere, or to seek downstream, before the server is told to send nothing. */
+#define IDLE_AFTER (1 * G_TIME_SPAN_SECOND)
+
 #define FILLER_PIXELS 16
+
+/* So long may the first frame take when packets come. */
+#define FIRST_FRAME_WAIT (100 * G_TIME_SPAN_MILLISECOND)
 
 struct _GstLiveKitRemoteTrack
 {
@@ -27,6 +33,7 @@ struct _GstLiveKitRemoteTrack
   GstBin *host;                 /* not owned */
   LkLoop *loop;
   LkTrackKind kind;
+  gboolean is_rtp;
   GstLiveKitRemoteTrackDelegate delegate;
   gpointer delegate_data;
   GstPad *outlet;               /* parentless sink pad behind the parser; its stream lock orders all that is pushed */
@@ -42,13 +49,17 @@ struct _GstLiveKitRemoteTrack
   LkPublication *publication;
   gint64 last_key_frame_request_us;
   GstLiveKitRemoteTrackCounters counters;
-  gboolean job_is_running, is_silent;
+  gboolean job_is_running, is_silent, is_subscribed;
+  gint64 waits_since_us;        /* for the first frame of the stream, 0 = it came */
+  gint64 refused_us;            /* since when downstream has taken nothing, 0 = it does */
   GstPad *pad;                  /* owned by the element */
   gboolean has_ended;
 
   /* stream lock of the outlet */
   gboolean needs_key_frame, has_segment, got_data, is_filled;
+  gboolean needs_events;        /* downstream was flushed: it has forgotten what it knew */
   GstClockTime position;        /* running time of what downstream has got */
+  GstClockTime last_pts;
 };
 
 static GstLiveKitRemoteTrack *
@@ -127,6 +138,41 @@ is_filler (GstLiveKitRemoteTrack * track, GstCaps * caps)
 }
 
 static gboolean
+is_public_field (GQuark field, GValue * value, gpointer unused)
+{
+  static const gchar *const names[] = { "media", "payload", "clock-rate", "encoding-name", "encoding-params", "ssrc",
+    "packetization-mode", "profile-level-id", "level-asymmetry-allowed", "sprop-parameter-sets", "sprop-vps",
+    "sprop-sps", "sprop-pps", "profile-id", "level-id", "tier-flag", "tx-mode", "profile", "level-idx", "tier",
+    "max-fr", "max-fs", "minptime", "maxptime", "ptime", "useinbandfec", "usedtx", "cbr", "stereo", "sprop-stereo",
+    "maxplaybackrate", "sprop-maxcapturerate", "maxaveragebitrate", NULL
+  };
+  const gchar *name = g_quark_to_string (field);
+
+  return g_strv_contains (names, name) || g_str_has_prefix (name, "extmap-");
+}
+
+/* webrtcbin's caps carry what it needs itself: sections, transports, streams, feedback. */
+static GstCaps *
+clean_rtp_caps (GstCaps * caps)
+{
+  GstCaps *clean = gst_caps_copy (caps);
+
+  for (guint i = 0; i < gst_caps_get_size (clean); i++)
+    gst_structure_filter_and_map_in_place (gst_caps_get_structure (clean, i), is_public_field, NULL);
+  return clean;
+}
+
+static void
+take_caps (GstLiveKitRemoteTrack * track, GstCaps * stream_caps)
+{
+  g_autoptr (GstCaps) caps = track->is_rtp ? clean_rtp_caps (stream_caps) : gst_caps_ref (stream_caps);
+
+  track->is_filled = is_filler (track, caps);
+  if (!track->is_filled && ensure_shown (track, caps))
+    gst_pad_push_event (track->pad, gst_event_new_caps (caps));
+}
+
+static gboolean
 on_outlet_event (GstPad * outlet, GstObject * parent, GstEvent * event)
 {
   GstLiveKitRemoteTrack *track = outlet_track (outlet);
@@ -134,9 +180,10 @@ on_outlet_event (GstPad * outlet, GstObject * parent, GstEvent * event)
 
   if (GST_EVENT_TYPE (event) == GST_EVENT_CAPS) {
     gst_event_parse_caps (event, &caps);
-    track->is_filled = is_filler (track, caps);
-    if (!track->is_filled && ensure_shown (track, caps))
-      gst_pad_push_event (track->pad, gst_event_new_caps (caps));
+    take_caps (track, caps);
+  } else if (GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START) {
+    /* Another stream of the same track: what it begins with does not follow from what was before. */
+    track->needs_key_frame = TRUE;
   }
   /* Stream-start, segment and tags are ours, gaps follow from the mute state, and EOS from the room. */
   gst_event_unref (event);
@@ -147,6 +194,7 @@ static void
 count (GstLiveKitRemoteTrack * track, GstBuffer * buffer, gboolean is_dropped, gboolean is_key_frame)
 {
   g_mutex_lock (&track->lock);
+  track->waits_since_us = 0;
   if (is_dropped) {
     track->counters.n_dropped++;
   } else {
@@ -157,11 +205,67 @@ count (GstLiveKitRemoteTrack * track, GstBuffer * buffer, gboolean is_dropped, g
   g_mutex_unlock (&track->lock);
 }
 
+static gboolean
+collect_event (GstPad * pad, GstEvent ** event, gpointer events)
+{
+  if (GST_EVENT_TYPE (*event) != GST_EVENT_EOS)
+    g_ptr_array_add (events, gst_event_ref (*event));
+  return TRUE;
+}
+
+/* Stream lock held. Sticky events are sent once to a peer, even if it has been flushed or was in READY meanwhile. */
+static void
+ensure_events (GstLiveKitRemoteTrack * track)
+{
+  g_autoptr (GPtrArray) events = g_ptr_array_new ();
+
+  if (!track->needs_events)
+    return;
+  track->needs_events = FALSE;
+  gst_pad_sticky_events_foreach (track->pad, collect_event, events);
+  for (guint i = 0; i < events->len; i++)
+    gst_pad_push_event (track->pad, g_ptr_array_index (events, i));
+}
+
+/* Stream lock held. What downstream made of the last that it got. An element further down that is not linked is no reason to
+ * stop: nothing would tell us when it is. */
+static void
+note_flow (GstLiveKitRemoteTrack * track, GstFlowReturn flow)
+{
+  gboolean is_refusal = flow == GST_FLOW_FLUSHING || flow == GST_FLOW_EOS
+      || (flow == GST_FLOW_NOT_LINKED && !gst_pad_is_linked (track->pad));
+
+  g_mutex_lock (&track->lock);
+  if (flow == GST_FLOW_OK)
+    track->refused_us = 0;
+  else if (is_refusal && track->refused_us == 0)
+    track->refused_us = g_get_monotonic_time ();
+  g_mutex_unlock (&track->lock);
+  track->needs_events |= flow == GST_FLOW_FLUSHING;
+}
+
+/* After an outage what was lost comes in a burst, to which the jitter buffer gives one and the same time; a parser takes that off
+ * all frames but the first, and muxers refuse frames without one. */
+static GstBuffer *
+with_time (GstLiveKitRemoteTrack * track, GstBuffer * buffer)
+{
+  if (!GST_BUFFER_PTS_IS_VALID (buffer) && GST_CLOCK_TIME_IS_VALID (track->last_pts)) {
+    buffer = gst_buffer_make_writable (buffer);
+    GST_BUFFER_PTS (buffer) = track->last_pts + GST_MSECOND;
+  }
+  if (GST_BUFFER_PTS_IS_VALID (buffer)) {
+    track->last_pts = GST_BUFFER_PTS (buffer);
+    track->position = GST_BUFFER_PTS (buffer)
+        + (GST_BUFFER_DURATION_IS_VALID (buffer) ? GST_BUFFER_DURATION (buffer) : 0);
+  }
+  return buffer;
+}
+
 static GstFlowReturn
 on_outlet_buffer (GstPad * outlet, GstObject * parent, GstBuffer * buffer)
 {
   GstLiveKitRemoteTrack *track = outlet_track (outlet);
-  gboolean is_video = track->kind == LK_TRACK_VIDEO;
+  gboolean is_video = track->kind == LK_TRACK_VIDEO && !track->is_rtp;
   gboolean is_key_frame = is_video && !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT);
   GstFlowReturn flow;
 
@@ -178,12 +282,12 @@ on_outlet_buffer (GstPad * outlet, GstObject * parent, GstBuffer * buffer)
   /* Something was lost: what follows cannot be decoded rightly until the next key frame. */
   if (is_video && !is_key_frame && GST_BUFFER_IS_DISCONT (buffer))
     gst_livekit_remote_track_want_key_frame (track);
+  ensure_events (track);
   ensure_segment (track);
-  if (GST_BUFFER_PTS_IS_VALID (buffer))
-    track->position = GST_BUFFER_PTS (buffer)
-        + (GST_BUFFER_DURATION_IS_VALID (buffer) ? GST_BUFFER_DURATION (buffer) : 0);
+  buffer = with_time (track, buffer);
   count (track, buffer, FALSE, is_key_frame);
   flow = gst_pad_push (track->pad, buffer);
+  note_flow (track, flow);
   /* What one pad's downstream does is no reason to stop the room: data is dropped until it takes some again. */
   track->needs_key_frame = flow != GST_FLOW_OK;
   return GST_FLOW_OK;
@@ -223,7 +327,7 @@ make_outlet (GstLiveKitRemoteTrack * track)
 
 GstLiveKitRemoteTrack *
 gst_livekit_remote_track_new (GstElement * element, GstBin * host, LkLoop * loop, const LkPublication * publication,
-    const GstLiveKitRemoteTrackDelegate * delegate, gpointer data)
+    gboolean is_rtp, const GstLiveKitRemoteTrackDelegate * delegate, gpointer data)
 {
   GstLiveKitRemoteTrack *track = g_new0 (GstLiveKitRemoteTrack, 1);
 
@@ -235,9 +339,10 @@ gst_livekit_remote_track_new (GstElement * element, GstBin * host, LkLoop * loop
   track->delegate_data = data;
   track->publication = lk_publication_copy (publication);
   track->kind = publication->kind;
+  track->is_rtp = is_rtp;
   track->made_us = g_get_monotonic_time ();
   track->needs_key_frame = TRUE;
-  track->position = GST_CLOCK_TIME_NONE;
+  track->position = track->last_pts = GST_CLOCK_TIME_NONE;
   g_mutex_init (&track->lock);
   make_outlet (track);
   return track;
@@ -319,6 +424,22 @@ make_bin (GstLiveKitRemoteTrack * track, const GstLiveKitCodec * codec)
   return bin;
 }
 
+/* Packets go as they are; the bin only stands where a depayloader would. */
+static GstElement *
+make_rtp_bin (void)
+{
+  GstElement *bin = gst_bin_new (NULL), *identity = gst_element_factory_make ("identity", NULL);
+  g_autoptr (GstPad) sink_pad = NULL, src_pad = NULL;
+
+  g_object_set (identity, "silent", TRUE, NULL);
+  gst_bin_add (GST_BIN (bin), identity);
+  sink_pad = gst_element_get_static_pad (identity, "sink");
+  src_pad = gst_element_get_static_pad (identity, "src");
+  gst_element_add_pad (bin, gst_ghost_pad_new ("sink", sink_pad));
+  gst_element_add_pad (bin, gst_ghost_pad_new ("src", src_pad));
+  return bin;
+}
+
 static const GstLiveKitCodec *
 codec_of_pad (GstPad * pad)
 {
@@ -354,7 +475,8 @@ gst_livekit_remote_track_attach_in_loop (GstLiveKitRemoteTrack * track, GstLiveK
 
   lk_loop_assert_current (track->loop);
   gst_livekit_remote_track_detach_in_loop (track);
-  track->bin = codec ? make_bin (track, codec) : NULL;
+  if (codec)
+    track->bin = track->is_rtp ? make_rtp_bin () : make_bin (track, codec);
   if (track->bin == NULL) {
     gst_livekit_peer_release_pad (pad, FALSE);
     return FALSE;
@@ -370,6 +492,9 @@ gst_livekit_remote_track_attach_in_loop (GstLiveKitRemoteTrack * track, GstLiveK
   gst_pad_link_full (pad, sink_pad, GST_PAD_LINK_CHECK_NOTHING);
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST, deliver,
       gst_object_ref (sink_pad), gst_object_unref);
+  g_mutex_lock (&track->lock);
+  track->waits_since_us = g_get_monotonic_time ();
+  g_mutex_unlock (&track->lock);
   GST_INFO_OBJECT (track->element, "media comes sid=%s codec=%s", track->publication->sid, codec->encoding_name);
   gst_livekit_peer_release_pad (pad, TRUE);
   return TRUE;
@@ -489,10 +614,26 @@ push_gap (GstLiveKitRemoteTrack * track)
     track->position = now;
   if (now <= track->position)
     return;
+  if (!gst_pad_is_linked (track->pad)) {
+    track->position = now;
+    return;
+  }
+  ensure_events (track);
   ensure_segment (track);
-  gst_pad_push_event (track->pad, gst_event_new_gap (track->position, now - track->position));
+  /* What takes a gap takes data again, so that the server may be asked for some. */
+  if (gst_pad_push_event (track->pad, gst_event_new_gap (track->position, now - track->position)))
+    note_flow (track, GST_FLOW_OK);
   track->position = now;
   track->counters.n_gaps++;
+}
+
+static GstCaps *
+implied_caps (GstLiveKitRemoteTrack * track, const GstLiveKitCodec * codec)
+{
+  if (!track->is_rtp)
+    return gst_caps_from_string (codec->output_caps);
+  return gst_caps_new_simple ("application/x-rtp", "media", G_TYPE_STRING, lk_track_kind_name (track->kind),
+      "encoding-name", G_TYPE_STRING, codec->encoding_name, "clock-rate", G_TYPE_INT, (gint) codec->clock_rate, NULL);
 }
 
 static void
@@ -500,23 +641,24 @@ tick_job (GstElement * element, gpointer data)
 {
   GstLiveKitRemoteTrack *track = data;
   const GstLiveKitCodec *codec;
-  gboolean is_muted, got_data;
+  gboolean is_muted, is_refused, got_data;
 
   GST_PAD_STREAM_LOCK (track->outlet);
   got_data = track->got_data;
   track->got_data = FALSE;
   g_mutex_lock (&track->lock);
-  is_muted = track->publication->muted || track->is_silent;
+  is_muted = track->publication->muted || track->is_silent || !track->is_subscribed;
+  is_refused = track->refused_us != 0;
   codec = gst_livekit_codec_from_mime_type (track->publication->mime_type);
   g_mutex_unlock (&track->lock);
   if (track->pad == NULL && codec
       && (is_muted || g_get_monotonic_time () - track->made_us > SHOW_ANYWAY_AFTER)) {
-    g_autoptr (GstCaps) caps = gst_caps_from_string (codec->output_caps);
+    g_autoptr (GstCaps) caps = implied_caps (track, codec);
 
     if (ensure_shown (track, caps) && gst_caps_is_fixed (caps))
       gst_pad_push_event (track->pad, gst_event_new_caps (caps));
   }
-  if (track->pad && is_muted && !got_data && gst_pad_has_current_caps (track->pad))
+  if (track->pad && (is_muted || is_refused) && !got_data && gst_pad_has_current_caps (track->pad))
     push_gap (track);
   GST_PAD_STREAM_UNLOCK (track->outlet);
   g_mutex_lock (&track->lock);
@@ -527,12 +669,20 @@ tick_job (GstElement * element, gpointer data)
 void
 gst_livekit_remote_track_tick_in_loop (GstLiveKitRemoteTrack * track)
 {
-  gboolean is_needed;
+  gboolean is_needed, is_overdue;
 
   g_mutex_lock (&track->lock);
-  is_needed = !track->job_is_running && !track->has_ended && (track->publication->muted || track->is_silent || track->pad == NULL);
+  /* Depayloaders of VP9 and AV1 let nothing out before a key frame, nor does h265parse before parameter sets. */
+  is_overdue = track->bin && track->waits_since_us
+      && g_get_monotonic_time () - track->waits_since_us > FIRST_FRAME_WAIT;
+  if (track->pad && track->refused_us == 0 && !gst_pad_is_linked (track->pad))
+    track->refused_us = g_get_monotonic_time ();
+  is_needed = !track->job_is_running && !track->has_ended && (track->publication->muted || track->is_silent
+      || !track->is_subscribed || track->refused_us || track->pad == NULL);
   track->job_is_running |= is_needed;
   g_mutex_unlock (&track->lock);
+  if (is_overdue)
+    gst_livekit_remote_track_want_key_frame (track);
   if (is_needed)
     gst_element_call_async (track->element, tick_job, gst_livekit_remote_track_ref (track),
         (GDestroyNotify) gst_livekit_remote_track_unref);
@@ -548,6 +698,45 @@ gst_livekit_remote_track_set_silent_in_loop (GstLiveKitRemoteTrack * track, gboo
   track->is_silent = is_silent;
   g_mutex_unlock (&track->lock);
   return is_change;
+}
+
+gboolean
+gst_livekit_remote_track_set_subscribed_in_loop (GstLiveKitRemoteTrack * track, gboolean is_subscribed)
+{
+  gboolean is_change;
+
+  g_mutex_lock (&track->lock);
+  is_change = track->is_subscribed != is_subscribed;
+  track->is_subscribed = is_subscribed;
+  g_mutex_unlock (&track->lock);
+  if (!is_subscribed)
+    gst_livekit_remote_track_detach_in_loop (track);
+  return is_change;
+}
+
+gboolean
+gst_livekit_remote_track_is_subscribed_in_loop (GstLiveKitRemoteTrack * track)
+{
+  return track->is_subscribed;
+}
+
+gboolean
+gst_livekit_remote_track_is_idle_in_loop (GstLiveKitRemoteTrack * track)
+{
+  gboolean is_idle;
+
+  g_mutex_lock (&track->lock);
+  is_idle = track->pad && track->refused_us && g_get_monotonic_time () - track->refused_us >= IDLE_AFTER;
+  g_mutex_unlock (&track->lock);
+  return is_idle;
+}
+
+void
+gst_livekit_remote_track_linked (GstLiveKitRemoteTrack * track)
+{
+  g_mutex_lock (&track->lock);
+  track->refused_us = 0;
+  g_mutex_unlock (&track->lock);
 }
 
 gboolean

@@ -22,8 +22,9 @@ typedef struct
   void (*hide_pad) (GstLiveKitRemoteTrack * track, GstPad * pad, gpointer data);
 } GstLiveKitRemoteTrackDelegate;
 
+/* @is_rtp: packets are shown as they are, without depayloader. */
 GstLiveKitRemoteTrack *gst_livekit_remote_track_new (GstElement * element, GstBin * host, LkLoop * loop,
-    const LkPublication * publication, const GstLiveKitRemoteTrackDelegate * delegate, gpointer data);
+    const LkPublication * publication, gboolean is_rtp, const GstLiveKitRemoteTrackDelegate * delegate, gpointer data);
 GstLiveKitRemoteTrack *gst_livekit_remote_track_ref (GstLiveKitRemoteTrack * track);
 void gst_livekit_remote_track_unref (GstLiveKitRemoteTrack * track);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstLiveKitRemoteTrack, gst_livekit_remote_track_unref)
@@ -45,9 +46,17 @@ gboolean gst_livekit_remote_track_is_attached_in_loop (GstLiveKitRemoteTrack * t
 /* Once in a while: shows a pad that has been waiting for data, and tells downstream that there is none. */
 void gst_livekit_remote_track_tick_in_loop (GstLiveKitRemoteTrack * track);
 
-/* Any thread. */
 /* Nothing will come for a while, muted or not: GAP events. TRUE: that is a change. */
 gboolean gst_livekit_remote_track_set_silent_in_loop (GstLiveKitRemoteTrack * track, gboolean is_silent);
+/* Not subscribed: the pad is there, with GAP events. TRUE: that is a change. A new track is not. */
+gboolean gst_livekit_remote_track_set_subscribed_in_loop (GstLiveKitRemoteTrack * track, gboolean is_subscribed);
+gboolean gst_livekit_remote_track_is_subscribed_in_loop (GstLiveKitRemoteTrack * track);
+/* Whether nobody takes what the pad gives: it has not been linked for a while, or what it is linked to is flushing or at EOS. */
+gboolean gst_livekit_remote_track_is_idle_in_loop (GstLiveKitRemoteTrack * track);
+
+/* Any thread. */
+/* The pad has been linked: it may not be idle any more. */
+void gst_livekit_remote_track_linked (GstLiveKitRemoteTrack * track);
 gboolean gst_livekit_remote_track_is_shown (GstLiveKitRemoteTrack * track);
 void gst_livekit_remote_track_want_key_frame (GstLiveKitRemoteTrack * track);
 /* EOS on the pad although the track goes on (the pipeline is being ended). */
