@@ -8,7 +8,7 @@
 
 /* The payload types are those which LiveKit's server uses in its own offers, so that both directions of one peer
  * connection, and both connection modes, number alike. Parameters: RFC 6184 §8.1 (H.264), RFC 7798 §7.1 (H.265), RFC 7741 (VP8),
- * RFC 9628 (VP9), RFC 7587 §6.1 (Opus), RFC 3551 (PCMU, PCMA). */
+ * RFC 9628 (VP9), AV1 RTP 1.0 §7.2, RFC 7587 §6.1 (Opus), RFC 3551 (PCMU, PCMA). */
 static const GstLiveKitCodec codecs[] = {
   {
         .encoding_name = "H264",.mime_type = "video/H264",.kind = LK_TRACK_VIDEO,.clock_rate = 90000,
@@ -19,22 +19,26 @@ static const GstLiveKitCodec codecs[] = {
         "profile=(string){ constrained-baseline, baseline, main, constrained-high, progressive-high, high }",
         .parser = "h264parse",.parsed_caps = "video/x-h264, stream-format=(string)byte-stream, alignment=(string)au",
         .payloader = "rtph264pay",.depayloader = "rtph264depay",
-        .output_caps = "video/x-h264, stream-format=(string)byte-stream, alignment=(string)au",
-      .can_publish = TRUE},
+      .output_caps = "video/x-h264, stream-format=(string)byte-stream, alignment=(string)au"},
   {
         .encoding_name = "VP8",.mime_type = "video/VP8",.kind = LK_TRACK_VIDEO,.clock_rate = 90000,
         .payload_type = 96,.rtx_payload_type = 97,.media_type = "video/x-vp8",.input_caps = "video/x-vp8",
-        .payloader = "rtpvp8pay",.depayloader = "rtpvp8depay",.output_caps = "video/x-vp8",
-      .can_publish = TRUE},
+      .payloader = "rtpvp8pay",.depayloader = "rtpvp8depay",.output_caps = "video/x-vp8"},
   {
         .encoding_name = "VP9",.mime_type = "video/VP9",.kind = LK_TRACK_VIDEO,.clock_rate = 90000,
         .payload_type = 98,.rtx_payload_type = 99,.fmtp = "profile-id=0",.media_type = "video/x-vp9",
         .input_caps = "video/x-vp9, profile=(string)0",.payloader = "rtpvp9pay",.depayloader = "rtpvp9depay",
       .output_caps = "video/x-vp9"},
   {
+        .encoding_name = "AV1",.mime_type = "video/AV1",.kind = LK_TRACK_VIDEO,.clock_rate = 90000,
+        .payload_type = 35,.rtx_payload_type = 36,.media_type = "video/x-av1",.input_caps = "video/x-av1",
+        .parser = "av1parse",.parsed_caps = "video/x-av1, stream-format=(string)obu-stream, alignment=(string)tu",
+        .payloader = "livekitrtpav1pay",.depayloader = "livekitrtpav1depay",
+      .output_caps = "video/x-av1, stream-format=(string)obu-stream, alignment=(string)tu",.has_dependencies = TRUE},
+  {
         .encoding_name = "H265",.mime_type = "video/H265",.kind = LK_TRACK_VIDEO,.clock_rate = 90000,
-        .payload_type = 116,.rtx_payload_type = 117,.media_type = "video/x-h265",
-        .input_caps = "video/x-h265, profile=(string)main",.parser = "h265parse",
+        .payload_type = 116,.rtx_payload_type = 117,.fmtp = "level-id=180;profile-id=1;tier-flag=0;tx-mode=SRST",
+        .media_type = "video/x-h265",.input_caps = "video/x-h265, profile=(string)main",.parser = "h265parse",
         .parsed_caps = "video/x-h265, stream-format=(string)byte-stream, alignment=(string)au",
         .payloader = "rtph265pay",.depayloader = "rtph265depay",
       .output_caps = "video/x-h265, stream-format=(string)byte-stream, alignment=(string)au"},
@@ -42,8 +46,7 @@ static const GstLiveKitCodec codecs[] = {
         .encoding_name = "OPUS",.mime_type = "audio/opus",.kind = LK_TRACK_AUDIO,.clock_rate = 48000,.channels = 2,
         .payload_type = 111,.fmtp = "minptime=10;useinbandfec=1",.media_type = "audio/x-opus",
         .input_caps = "audio/x-opus, channel-mapping-family=(int)0",.parser = "opusparse",.payloader = "rtpopuspay",
-        .depayloader = "rtpopusdepay",.output_caps = "audio/x-opus, channel-mapping-family=(int)0",
-      .can_publish = TRUE},
+      .depayloader = "rtpopusdepay",.output_caps = "audio/x-opus, channel-mapping-family=(int)0"},
   {
         .encoding_name = "PCMU",.mime_type = "audio/PCMU",.kind = LK_TRACK_AUDIO,.clock_rate = 8000,.channels = 1,
         .payload_type = 0,.media_type = "audio/x-mulaw",.input_caps = "audio/x-mulaw, rate=(int)8000, channels=(int)1",
@@ -104,9 +107,8 @@ collect_caps (LkTrackKind kind, gboolean input)
   GstCaps *caps = gst_caps_new_empty ();
 
   for (const GstLiveKitCodec * codec = codecs; codec->encoding_name; codec++) {
-    if (codec->kind != kind || (input && !codec->can_publish))
-      continue;
-    gst_caps_append (caps, gst_caps_from_string (input ? codec->input_caps : codec->output_caps));
+    if (codec->kind == kind)
+      gst_caps_append (caps, gst_caps_from_string (input ? codec->input_caps : codec->output_caps));
   }
   return caps;
 }

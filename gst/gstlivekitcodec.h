@@ -20,7 +20,7 @@ typedef struct
   const gchar *parser, *parsed_caps;    /* in front of the payloader, NULL = none needed */
   const gchar *payloader, *depayloader;
   const gchar *output_caps;     /* what livekitsrc shows */
-  gboolean can_publish;
+  gboolean has_dependencies;    /* its payloader tells of frames, for the dependency descriptor */
 } GstLiveKitCodec;
 
 /* Ids of RTP header extensions (RFC 8285): the same in all sections of a peer. */
@@ -29,6 +29,9 @@ enum
   GST_LIVEKIT_EXTENSION_MID = 1,        /* RFC 9143 */
   GST_LIVEKIT_EXTENSION_RID = 2,        /* RFC 8852 */
   GST_LIVEKIT_EXTENSION_REPAIRED_RID = 3,
+  GST_LIVEKIT_EXTENSION_AUDIO_LEVEL = 5,
+  GST_LIVEKIT_EXTENSION_CAPTURE_TIME = 6,
+  GST_LIVEKIT_EXTENSION_DEPENDENCY = 7,
 };
 
 /* Ends with an entry whose encoding_name is NULL. Video first, in the order of preference for receiving. */

@@ -51,4 +51,30 @@ typedef enum /*< underscore_name=gst_livekit_ice_transport_policy >*/
   GST_LIVEKIT_ICE_TRANSPORT_POLICY_RELAY,       /*< nick=relay >*/
 } GstLiveKitIceTransportPolicy;
 
+/**
+ * GstLiveKitVideoQuality:
+ * @GST_LIVEKIT_VIDEO_QUALITY_AUTO: of a pad: as the element says; of the element: the best that the connection carries
+ * @GST_LIVEKIT_VIDEO_QUALITY_LOW: the smallest layer
+ * @GST_LIVEKIT_VIDEO_QUALITY_MEDIUM: the middle one
+ * @GST_LIVEKIT_VIDEO_QUALITY_HIGH: the largest layer
+ */
+typedef enum /*< underscore_name=gst_livekit_video_quality >*/
+{
+  GST_LIVEKIT_VIDEO_QUALITY_AUTO,               /*< nick=auto >*/
+  GST_LIVEKIT_VIDEO_QUALITY_LOW,                /*< nick=low >*/
+  GST_LIVEKIT_VIDEO_QUALITY_MEDIUM,             /*< nick=medium >*/
+  GST_LIVEKIT_VIDEO_QUALITY_HIGH,               /*< nick=high >*/
+} GstLiveKitVideoQuality;
+
+/**
+ * GstLiveKitOutput:
+ * @GST_LIVEKIT_OUTPUT_ENCODED: encoded and parsed streams
+ * @GST_LIVEKIT_OUTPUT_RTP: RTP packets in order
+ */
+typedef enum /*< underscore_name=gst_livekit_output >*/
+{
+  GST_LIVEKIT_OUTPUT_ENCODED,                   /*< nick=encoded >*/
+  GST_LIVEKIT_OUTPUT_RTP,                       /*< nick=rtp >*/
+} GstLiveKitOutput;
+
 G_END_DECLS

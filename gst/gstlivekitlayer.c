@@ -9,6 +9,7 @@
 #include <gst/rtp/rtp.h>
 #include <gst/video/video.h>
 #include "gstlivekitelements.h"
+#include "rtp/gstlivekitrtpextensions.h"
 
 #define GST_CAT_DEFAULT gst_livekit_debug
 
@@ -59,10 +60,12 @@ struct _GstLiveKitLayer
   guint n_unanswered;           /* requests since the last key frame */
   gint64 first_unanswered_us;
   Chain *chain;                 /* replaced by the streaming thread alone */
-  guint width, height, tag_bitrate;
+  guint width, height, n_channels, tag_bitrate;
   gint64 first_frame_us;
   guint64 n_measured_bytes;
   GstLiveKitLayerCounters counters;
+  GstLiveKitAligner *aligner;   /* or NULL */
+  guint slot;
 
   /* streaming thread */
   GstSegment segment;
@@ -240,6 +243,22 @@ watch_for_fruitless_input (GstLiveKitLayer * layer)
       "let the encoder repeat them with each key frame, or give them as codec_data", layer->delegate_data);
 }
 
+static void
+align (GstLiveKitLayer * layer, GstBuffer * buffer)
+{
+  GstLiveKitAligner *aligner;
+  guint slot;
+
+  g_mutex_lock (&layer->lock);
+  aligner = layer->aligner ? gst_livekit_aligner_ref (layer->aligner) : NULL;
+  slot = layer->slot;
+  g_mutex_unlock (&layer->lock);
+  if (aligner == NULL)
+    return;
+  gst_livekit_aligner_pass (aligner, slot, GST_BUFFER_PTS (buffer));
+  gst_livekit_aligner_unref (aligner);
+}
+
 /* In front of the payloader, where every frame is parsed: viewers can begin with a key frame alone. */
 static GstPadProbeReturn
 on_frame (GstPad * pad, GstPadProbeInfo * info, gpointer data)
@@ -272,6 +291,8 @@ on_frame (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   }
   if (is_awaited)
     gst_livekit_layer_want_key_frame (layer);
+  if (!drop)
+    align (layer, buffer);
   return drop ? GST_PAD_PROBE_DROP : GST_PAD_PROBE_OK;
 }
 
@@ -303,6 +324,18 @@ take_size (GstLiveKitLayer * layer, GstCaps * caps)
   if (is_change)
     lk_loop_post (layer->loop, size_changed_in_loop, gst_livekit_layer_ref (layer),
         (GDestroyNotify) gst_livekit_layer_unref);
+}
+
+static void
+take_channels (GstLiveKitLayer * layer, GstCaps * caps)
+{
+  gint channels;
+
+  if (!gst_structure_get_int (gst_caps_get_structure (caps, 0), "channels", &channels))
+    return;
+  g_mutex_lock (&layer->lock);
+  layer->n_channels = MAX (channels, 0);
+  g_mutex_unlock (&layer->lock);
 }
 
 static GstPadProbeReturn
@@ -489,13 +522,31 @@ gst_livekit_layer_start (GstLiveKitLayer * layer, GstBin * host, LkLoop * loop)
   layer->is_flushing = FALSE;
   layer->is_open = layer->was_open = layer->is_muted = FALSE;
   layer->is_watched = layer->needs_key_frame = TRUE;
-  layer->width = layer->height = layer->tag_bitrate = layer->n_unanswered = 0;
+  layer->width = layer->height = layer->n_channels = layer->tag_bitrate = layer->n_unanswered = 0;
   layer->first_frame_us = layer->n_measured_bytes = 0;
   layer->last_key_frame_request_us = -KEY_FRAME_INTERVAL;
   layer->key_frame_is_due = FALSE;
   layer->counters = (GstLiveKitLayerCounters) {
   0};
   g_mutex_unlock (&layer->lock);
+}
+
+static void
+tell_aligner (GstLiveKitLayer * layer)
+{
+  GstLiveKitAligner *aligner;
+  gboolean is_flowing;
+  guint slot;
+
+  g_mutex_lock (&layer->lock);
+  aligner = layer->aligner ? gst_livekit_aligner_ref (layer->aligner) : NULL;
+  slot = layer->slot;
+  is_flowing = layer->is_open && layer->is_watched && !layer->is_muted && !layer->is_flushing;
+  g_mutex_unlock (&layer->lock);
+  if (aligner == NULL)
+    return;
+  gst_livekit_aligner_set_flowing (aligner, slot, is_flowing);
+  gst_livekit_aligner_unref (aligner);
 }
 
 void
@@ -505,6 +556,7 @@ gst_livekit_layer_flush (GstLiveKitLayer * layer, gboolean flushing)
   layer->is_flushing = flushing;
   g_cond_broadcast (&layer->changed);
   g_mutex_unlock (&layer->lock);
+  tell_aligner (layer);
 }
 
 void
@@ -559,9 +611,10 @@ gst_livekit_layer_set_caps (GstLiveKitLayer * layer, GstCaps * caps, gboolean is
   Chain *chain = layer->chain, *old = chain;
   FormatChange *change;
 
-  if (codec == NULL || codec->kind != layer->kind || !codec->can_publish)
+  if (codec == NULL || codec->kind != layer->kind)
     return FALSE;
   take_size (layer, caps);
+  take_channels (layer, caps);
   if (chain == NULL || chain->codec != codec) {
     chain = chain_new (layer, codec, is_live);
     if (chain == NULL)
@@ -650,20 +703,42 @@ gst_livekit_layer_push_event (GstLiveKitLayer * layer, GstEvent * event)
   return gst_pad_push_event (layer->chain->feed, event);
 }
 
+static gboolean
+is_delta_unit (GstLiveKitLayer * layer, GstBuffer * buffer)
+{
+  return layer->kind == LK_TRACK_VIDEO && GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT);
+}
+
+/* What is not sent goes no further than the gate, but for what the chain has to see: with input that is not live the
+ * clocksync keeps the pace; a parser needs the parameter sets, which an encoder may make once. The probe drops it behind. */
+static gboolean
+is_seen_by_chain (GstLiveKitLayer * layer, GstBuffer * buffer)
+{
+  gboolean may_have_headers = layer->chain->codec->parsed_caps
+      && (layer->first_frame_us == 0 || !is_delta_unit (layer, buffer));
+
+  return !layer->is_live || may_have_headers;
+}
+
+typedef struct { gboolean drop, is_awaited; } GateVerdict;
+
 /* Waits, for input that is not live, until media may flow. */
 static GstFlowReturn
-pass_gate (GstLiveKitLayer * layer, gboolean * drop)
+pass_gate (GstLiveKitLayer * layer, GstBuffer * buffer, GateVerdict * verdict)
 {
   GstFlowReturn flow = GST_FLOW_OK;
+  gboolean is_paused, is_useless;
 
   g_mutex_lock (&layer->lock);
   while (!layer->is_open && !layer->is_flushing && !layer->is_live && !layer->was_open)
     g_cond_wait (&layer->changed, &layer->lock);
-  *drop = !layer->is_open || layer->is_muted || !layer->is_watched;
-  if (*drop) {
-    layer->counters.n_dropped++;
-    layer->needs_key_frame = TRUE;
-  }
+  is_paused = !layer->is_open || layer->is_muted || !layer->is_watched;
+  layer->needs_key_frame |= is_paused;
+  /* av1parse, too, can make nothing of it: it has not seen what came before. */
+  is_useless = layer->needs_key_frame && is_delta_unit (layer, buffer);
+  verdict->drop = (is_paused || is_useless) && !is_seen_by_chain (layer, buffer);
+  verdict->is_awaited = verdict->drop && !is_paused;
+  layer->counters.n_dropped += verdict->drop;
   if (layer->is_flushing)
     flow = GST_FLOW_FLUSHING;
   g_mutex_unlock (&layer->lock);
@@ -673,17 +748,20 @@ pass_gate (GstLiveKitLayer * layer, gboolean * drop)
 GstFlowReturn
 gst_livekit_layer_push (GstLiveKitLayer * layer, GstBuffer * buffer)
 {
-  gboolean drop = FALSE;
+  GateVerdict verdict = { FALSE, FALSE };
   GstFlowReturn flow;
 
   if (layer->chain == NULL) {
     gst_buffer_unref (buffer);
     return GST_FLOW_NOT_NEGOTIATED;
   }
-  flow = pass_gate (layer, &drop);
-  /* What is not live keeps its pace by the clocksync, so it goes in there in any case; the probe drops it behind. */
-  if (flow != GST_FLOW_OK || (drop && layer->is_live)) {
+  flow = pass_gate (layer, buffer, &verdict);
+  if (flow != GST_FLOW_OK || verdict.drop) {
     gst_buffer_unref (buffer);
+    if (verdict.is_awaited) {
+      watch_for_deafness (layer, FALSE);
+      gst_livekit_layer_want_key_frame (layer);
+    }
     return flow;
   }
   watch_for_fruitless_input (layer);
@@ -720,48 +798,101 @@ gst_livekit_layer_get_format_in_loop (GstLiveKitLayer * layer, GstLiveKitLayerFo
   is_known = layer->chain != NULL;
   if (is_known)
     *format = (GstLiveKitLayerFormat) {
-      .codec = layer->chain->codec,.width = layer->width,.height = layer->height,.bitrate = find_bitrate (layer),
-      .ssrc = layer->chain->ssrc,.src_pad = layer->chain->src_pad };
+      .codec = layer->chain->codec,.width = layer->width,.height = layer->height,
+      .n_channels = layer->n_channels,.bitrate = find_bitrate (layer),.ssrc = layer->chain->ssrc,
+      .src_pad = layer->chain->src_pad };
   g_mutex_unlock (&layer->lock);
   return is_known;
 }
 
+/* Takes @extension. */
 static void
-add_extension (GstElement * payloader, const gchar * element, guint id, const gchar * property, const gchar * value)
+add_extension (GstElement * payloader, GstRTPHeaderExtension * extension, guint id)
 {
-  g_autoptr (GstRTPHeaderExtension) extension = GST_RTP_HEADER_EXTENSION (gst_element_factory_make (element, NULL));
-
   if (extension == NULL)
     return;
-  gst_object_ref_sink (extension);
   gst_rtp_header_extension_set_id (extension, id);
-  g_object_set (extension, property, value, NULL);
   g_signal_emit_by_name (payloader, "add-extension", extension);
+  gst_object_unref (extension);
+}
+
+static GstRTPHeaderExtension *
+make_extension (const gchar * element, const gchar * property, const gchar * value)
+{
+  GstElement *extension = gst_element_factory_make (element, NULL);
+
+  if (extension == NULL)
+    return NULL;
+  gst_object_ref_sink (extension);
+  if (property)
+    g_object_set (extension, property, value, NULL);
+  return GST_RTP_HEADER_EXTENSION (extension);
+}
+
+static void
+add_extensions (GstLiveKitLayer * layer, const GstLiveKitCodec * codec, GstElement * payloader, const gchar * mid,
+    const gchar * rid)
+{
+  g_signal_emit_by_name (payloader, "clear-extensions");
+  add_extension (payloader, gst_livekit_rtp_capture_time_new (GST_ELEMENT (layer->host)),
+      GST_LIVEKIT_EXTENSION_CAPTURE_TIME);
+  if (layer->kind == LK_TRACK_AUDIO)
+    add_extension (payloader, gst_livekit_rtp_audio_level_new (), GST_LIVEKIT_EXTENSION_AUDIO_LEVEL);
+  if (codec->has_dependencies)
+    add_extension (payloader, make_extension ("livekitrtphdrextdependency", NULL, NULL),
+        GST_LIVEKIT_EXTENSION_DEPENDENCY);
+  if (rid) {
+    add_extension (payloader, make_extension ("rtphdrextmid", "mid", mid), GST_LIVEKIT_EXTENSION_MID);
+    add_extension (payloader, make_extension ("rtphdrextstreamid", "rid", rid), GST_LIVEKIT_EXTENSION_RID);
+  }
 }
 
 gboolean
 gst_livekit_layer_attach_in_loop (GstLiveKitLayer * layer, const gchar * mid, const gchar * rid,
     GstLiveKitLayerFormat * format)
 {
-  GstElement *payloader;
-
   if (!gst_livekit_layer_get_format_in_loop (layer, format))
     return FALSE;
   g_mutex_lock (&layer->lock);
   layer->attached = layer->chain;
   g_mutex_unlock (&layer->lock);
-  payloader = layer->attached->payloader;
-  g_signal_emit_by_name (payloader, "clear-extensions");
-  if (rid) {
-    add_extension (payloader, "rtphdrextmid", GST_LIVEKIT_EXTENSION_MID, "mid", mid);
-    add_extension (payloader, "rtphdrextstreamid", GST_LIVEKIT_EXTENSION_RID, "rid", rid);
-  }
+  add_extensions (layer, layer->attached->codec, layer->attached->payloader, mid, rid);
   return TRUE;
+}
+
+/* opusenc with dtx=true marks silence by packets of a byte or two; the payloader keeps them if it is not told. */
+void
+gst_livekit_layer_set_dtx_in_loop (GstLiveKitLayer * layer, gboolean dtx)
+{
+  GstElement *payloader = layer->attached->payloader;
+
+  if (g_object_class_find_property (G_OBJECT_GET_CLASS (payloader), "dtx"))
+    g_object_set (payloader, "dtx", dtx, NULL);
+}
+
+void
+gst_livekit_layer_set_aligner_in_loop (GstLiveKitLayer * layer, GstLiveKitAligner * aligner, guint slot)
+{
+  GstLiveKitAligner *old;
+  guint old_slot;
+
+  g_mutex_lock (&layer->lock);
+  old = layer->aligner;
+  old_slot = layer->slot;
+  layer->slot = slot;
+  layer->aligner = aligner ? gst_livekit_aligner_ref (aligner) : NULL;
+  g_mutex_unlock (&layer->lock);
+  if (old) {
+    gst_livekit_aligner_set_flowing (old, old_slot, FALSE);
+    gst_livekit_aligner_unref (old);
+  }
+  tell_aligner (layer);
 }
 
 void
 gst_livekit_layer_detach_in_loop (GstLiveKitLayer * layer)
 {
+  gst_livekit_layer_set_aligner_in_loop (layer, NULL, 0);
   gst_livekit_layer_set_open_in_loop (layer, FALSE, 0);
   gst_livekit_layer_set_watched_in_loop (layer, TRUE);
   layer->attached = NULL;
@@ -817,6 +948,7 @@ gst_livekit_layer_set_open_in_loop (GstLiveKitLayer * layer, gboolean is_open, G
   layer->needs_key_frame |= opens;
   g_cond_broadcast (&layer->changed);
   g_mutex_unlock (&layer->lock);
+  tell_aligner (layer);
   if (opens)
     gst_livekit_layer_want_key_frame (layer);
   tell_active (layer);
@@ -833,6 +965,7 @@ set_flag (GstLiveKitLayer * layer, gboolean * flag, gboolean value, gboolean res
   *flag = value;
   layer->needs_key_frame |= is_change;
   g_mutex_unlock (&layer->lock);
+  tell_aligner (layer);
   if (is_change && resumes)
     gst_livekit_layer_want_key_frame (layer);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <gst/gst.h>
+#include "gstlivekitaligner.h"
 #include "gstlivekitcodec.h"
 #include "lkloop.h"
 
@@ -54,6 +55,7 @@ typedef struct
 {
   const GstLiveKitCodec *codec;
   guint width, height;
+  guint n_channels;             /* as the caps say, 0 = nothing */
   guint bitrate;                /* bit/s of tags, else measured, 0 = unknown */
   guint32 ssrc;
   GstPad *src_pad;              /* RTP */
@@ -64,6 +66,10 @@ typedef struct
 gboolean gst_livekit_layer_get_format_in_loop (GstLiveKitLayer * layer, GstLiveKitLayerFormat * format);
 gboolean gst_livekit_layer_attach_in_loop (GstLiveKitLayer * layer, const gchar * mid, const gchar * rid,
     GstLiveKitLayerFormat * format);
+/* Silence that the encoder has marked is not sent. While attached. */
+void gst_livekit_layer_set_dtx_in_loop (GstLiveKitLayer * layer, gboolean dtx);
+/* The layers of one track are sent together. NULL = alone; so it is after detach. */
+void gst_livekit_layer_set_aligner_in_loop (GstLiveKitLayer * layer, GstLiveKitAligner * aligner, guint slot);
 void gst_livekit_layer_detach_in_loop (GstLiveKitLayer * layer);
 gboolean gst_livekit_layer_is_attached_in_loop (GstLiveKitLayer * layer);
 /* The format has changed since it was attached. */

@@ -39,7 +39,9 @@ struct _GstLiveKitLocalTrack
   GstLiveKitPeer *peer;
   GstLiveKitSendSection *section;
   const GstLiveKitCodec *codec; /* as published */
+  const GstLiveKitCodec *refused_codec; /* by the room, NULL = none */
   guint n_slots;
+  GstLiveKitAligner *aligner;   /* with several layers */
   gchar *cid, *sid;
   gboolean is_negotiated, is_connected, is_forbidden;
   GstClockTime start_offset;
@@ -369,6 +371,16 @@ fill_layers (GstLiveKitLocalTrack * track, LkLayer * layers)
   }
 }
 
+static Member *
+first_known (GstLiveKitLocalTrack * track)
+{
+  for (guint i = 0; i < track->members->len; i++) {
+    if (get_member (track, i)->is_known)
+      return get_member (track, i);
+  }
+  return NULL;
+}
+
 static void
 announce (GstLiveKitLocalTrack * track, LkRoom * room, const GstLiveKitTrackSettings * settings)
 {
@@ -376,6 +388,7 @@ announce (GstLiveKitLocalTrack * track, LkRoom * room, const GstLiveKitTrackSett
   LkPublishRequest request = {
     .cid = track->cid,.name = settings->name,.stream = settings->stream,.mime_type = track->codec->mime_type,
     .kind = track->kind,.source = settings->source,.muted = settings->muted,.has_dtx = settings->dtx,
+    .is_stereo = first_known (track)->format.n_channels == 2,
   };
 
   if (track->kind == LK_TRACK_VIDEO) {
@@ -392,10 +405,15 @@ static gboolean
 attach (GstLiveKitLocalTrack * track, Member * member, GError ** error)
 {
   const gchar *rid = gst_livekit_peer_rid (track->n_slots, member->slot);
+  GstLiveKitTrackSettings settings;
 
   if (!gst_livekit_layer_attach_in_loop (member->layer, gst_livekit_peer_get_mid (track->section), rid,
           &member->format))
     return FALSE;
+  read_settings (track, member, &settings);
+  gst_livekit_layer_set_dtx_in_loop (member->layer, settings.dtx);
+  gst_livekit_layer_set_aligner_in_loop (member->layer, track->aligner, member->slot);
+  gst_livekit_track_settings_clear (&settings);
   return gst_livekit_peer_add_source_in_loop (track->peer, track->section, member->format.src_pad, member->format.ssrc,
       error);
 }
@@ -415,16 +433,6 @@ open_section (GstLiveKitLocalTrack * track, const gchar * stream, GError ** erro
       ok = attach (track, get_member (track, i), error);
   }
   return track->section && ok;
-}
-
-static Member *
-first_known (GstLiveKitLocalTrack * track)
-{
-  for (guint i = 0; i < track->members->len; i++) {
-    if (get_member (track, i)->is_known)
-      return get_member (track, i);
-  }
-  return NULL;
 }
 
 static gboolean
@@ -449,6 +457,8 @@ start (GstLiveKitLocalTrack * track, LkRoom * room, const GstLiveKitTrackSetting
   track->cid = g_strdup_printf ("gst-%.8s-%s", uuid, gst_livekit_layer_get_pad_name (get_member (track, 0)->layer));
   track->is_negotiated = FALSE;
   track->wait_until_us = 0;
+  if (track->n_slots > 1)
+    track->aligner = gst_livekit_aligner_new ();
   choose_slots (track);
   announce (track, room, settings);
   for (guint i = 0; i < track->members->len; i++)
@@ -467,7 +477,7 @@ gst_livekit_local_track_publish (GstLiveKitLocalTrack * track, LkRoom * room, Gs
   if (track->section || track->is_forbidden)
     return GST_LIVEKIT_PUBLISH_NOTHING;
   n_known = update_formats (track);
-  if (n_known == 0)
+  if (n_known == 0 || first_known (track)->format.codec == track->refused_codec)
     return GST_LIVEKIT_PUBLISH_NOTHING;
   if (must_wait (track, n_known))
     return GST_LIVEKIT_PUBLISH_LATER;
@@ -558,6 +568,7 @@ gst_livekit_local_track_unpublish (GstLiveKitLocalTrack * track, LkRoom * room)
   if (track->section)
     gst_livekit_peer_close_section_in_loop (track->peer, track->section);
   track->section = NULL;
+  g_clear_pointer (&track->aligner, gst_livekit_aligner_unref);
   g_clear_pointer (&track->peer, gst_livekit_peer_unref);
   track->is_negotiated = FALSE;
   if (track->cid && room)
@@ -681,4 +692,18 @@ gst_livekit_local_track_fail (GstLiveKitLocalTrack * track, LkRoom * room, const
   gst_livekit_local_track_unpublish (track, room);
   for (guint i = 0; i < track->members->len; i++)
     gst_livekit_layer_tell_failed_in_loop (get_member (track, i)->layer, error);
+}
+
+gboolean
+gst_livekit_local_track_refuse_codec (GstLiveKitLocalTrack * track, LkRoom * room, const gchar * mime_type)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (mime_type == NULL || *mime_type == '\0' || g_ascii_strcasecmp (mime_type, track->codec->mime_type) == 0)
+    return FALSE;
+  track->refused_codec = track->codec;
+  error = g_error_new (LK_ERROR, LK_ERROR_PUBLISH, "The room does not take the codec of pad %s, %s (but %s, for one).",
+      gst_livekit_layer_get_pad_name (get_member (track, 0)->layer), track->codec->mime_type, mime_type);
+  gst_livekit_local_track_fail (track, room, error);
+  return TRUE;
 }

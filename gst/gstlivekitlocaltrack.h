@@ -60,6 +60,9 @@ gboolean gst_livekit_local_track_unpublish (GstLiveKitLocalTrack * track, LkRoom
 gboolean gst_livekit_local_track_is_published (GstLiveKitLocalTrack * track);
 /* The server has ended it: not published again until it may be. TRUE: that is a change. */
 gboolean gst_livekit_local_track_set_forbidden (GstLiveKitLocalTrack * track, gboolean forbidden);
+/* The room has another codec in place of ours, which nobody would get: it fails, and is not published again before its codec
+ * changes. FALSE: @mime_type is ours. */
+gboolean gst_livekit_local_track_refuse_codec (GstLiveKitLocalTrack * track, LkRoom * room, const gchar * mime_type);
 void gst_livekit_local_track_set_negotiated (GstLiveKitLocalTrack * track, gboolean accepted);
 /* Media may flow: the peer is connected (or not any more). @start_offset: how long after the clock's start that was. */
 void gst_livekit_local_track_set_connected (GstLiveKitLocalTrack * track, gboolean is_connected,

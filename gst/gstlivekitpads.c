@@ -25,7 +25,7 @@ struct _GstLiveKitSinkPad
   /* OBJECT_LOCK */
   gchar *track_name, *stream_name, *track_sid;
   GstLiveKitTrackSource source;
-  gboolean muted, is_eos;
+  gboolean muted, dtx, is_eos, is_refused;
   guint bitrate;
 };
 
@@ -36,6 +36,7 @@ enum
   SINK_PROP_SOURCE,
   SINK_PROP_STREAM_NAME,
   SINK_PROP_MUTED,
+  SINK_PROP_DTX,
   SINK_PROP_BITRATE,
   SINK_PROP_TRACK_SID,
   SINK_PROP_ACTIVE,
@@ -77,6 +78,9 @@ gst_livekit_sink_pad_set_property (GObject * object, guint id, const GValue * va
       break;
     case SINK_PROP_MUTED:
       self->muted = g_value_get_boolean (value);
+      break;
+    case SINK_PROP_DTX:
+      self->dtx = g_value_get_boolean (value);
       break;
     case SINK_PROP_BITRATE:
       self->bitrate = g_value_get_uint (value);
@@ -133,6 +137,9 @@ gst_livekit_sink_pad_get_property (GObject * object, guint id, GValue * value, G
       break;
     case SINK_PROP_MUTED:
       g_value_set_boolean (value, self->muted);
+      break;
+    case SINK_PROP_DTX:
+      g_value_set_boolean (value, self->dtx);
       break;
     case SINK_PROP_BITRATE:
       g_value_set_uint (value, self->bitrate);
@@ -197,6 +204,14 @@ gst_livekit_sink_pad_class_init (GstLiveKitSinkPadClass * klass)
    */
   sink_properties[SINK_PROP_MUTED] = g_param_spec_boolean ("muted", "Muted", "Send nothing and tell the room", FALSE,
       G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING);
+  /**
+   * GstLiveKitSinkPad:dtx:
+   *
+   * Opus: silence that the encoder has marked (opusenc dtx=true) is not sent, and the room is told so. Used when the track is
+   * published.
+   */
+  sink_properties[SINK_PROP_DTX] = g_param_spec_boolean ("dtx", "DTX",
+      "Opus: do not send silence that the encoder has marked (opusenc dtx=true)", FALSE, ready);
   /**
    * GstLiveKitSinkPad:bitrate:
    *
@@ -265,6 +280,7 @@ gst_livekit_sink_pad_get_settings (GstLiveKitSinkPad * self, GstLiveKitTrackSett
   settings->stream = g_strdup (self->stream_name);
   settings->source = (LkTrackSource) self->source;
   settings->muted = self->muted;
+  settings->dtx = self->dtx;
   settings->bitrate = self->bitrate;
   GST_OBJECT_UNLOCK (self);
 }
@@ -323,6 +339,29 @@ gst_livekit_sink_pad_is_eos (GstLiveKitSinkPad * self)
   return is_eos;
 }
 
+gboolean
+gst_livekit_sink_pad_set_refused (GstLiveKitSinkPad * self, gboolean is_refused)
+{
+  gboolean is_change;
+
+  GST_OBJECT_LOCK (self);
+  is_change = self->is_refused != is_refused;
+  self->is_refused = is_refused;
+  GST_OBJECT_UNLOCK (self);
+  return is_change;
+}
+
+gboolean
+gst_livekit_sink_pad_is_refused (GstLiveKitSinkPad * self)
+{
+  gboolean is_refused;
+
+  GST_OBJECT_LOCK (self);
+  is_refused = self->is_refused;
+  GST_OBJECT_UNLOCK (self);
+  return is_refused;
+}
+
 void
 gst_livekit_sink_pad_reset_eos (GstLiveKitSinkPad * self)
 {
@@ -343,8 +382,14 @@ struct _GstLiveKitSrcPad
 
   GstLiveKitRemoteTrack *track;
 
+  /* set before it is shown */
+  void (*settings_changed) (GstLiveKitSrcPad * pad, gpointer data);
+  gpointer settings_data;
+
   /* OBJECT_LOCK */
   LkPublication *publication;
+  GstLiveKitStreamSettings settings;
+  gboolean enabled_by_default;
 };
 
 enum
@@ -356,6 +401,11 @@ enum
   SRC_PROP_TRACK_NAME,
   SRC_PROP_SOURCE,
   SRC_PROP_MUTED,
+  SRC_PROP_ENABLED,
+  SRC_PROP_QUALITY,
+  SRC_PROP_WIDTH,
+  SRC_PROP_HEIGHT,
+  SRC_PROP_MAX_FRAMERATE,
   SRC_PROP_STATS,
   N_SRC_PROPERTIES
 };
@@ -375,6 +425,44 @@ src_pad_stats (GstLiveKitSrcPad * self)
       "frames-dropped", G_TYPE_UINT64, counters.n_dropped, "key-frames-received", G_TYPE_UINT64,
       counters.n_key_frames, "key-frames-requested", G_TYPE_UINT64, counters.n_key_frame_requests,
       "gaps", G_TYPE_UINT64, counters.n_gaps, NULL);
+}
+
+static gboolean
+is_enabled (GstLiveKitSrcPad * self)
+{
+  if (self->settings.enabled == GST_LIVEKIT_CHOICE_DEFAULT)
+    return self->enabled_by_default;
+  return self->settings.enabled == GST_LIVEKIT_CHOICE_ON;
+}
+
+static void
+gst_livekit_src_pad_set_property (GObject * object, guint id, const GValue * value, GParamSpec * pspec)
+{
+  GstLiveKitSrcPad *self = GST_LIVEKIT_SRC_PAD (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case SRC_PROP_ENABLED:
+      self->settings.enabled = g_value_get_boolean (value) ? GST_LIVEKIT_CHOICE_ON : GST_LIVEKIT_CHOICE_OFF;
+      break;
+    case SRC_PROP_QUALITY:
+      self->settings.quality = g_value_get_enum (value);
+      break;
+    case SRC_PROP_WIDTH:
+      self->settings.width = g_value_get_uint (value);
+      break;
+    case SRC_PROP_HEIGHT:
+      self->settings.height = g_value_get_uint (value);
+      break;
+    case SRC_PROP_MAX_FRAMERATE:
+      self->settings.max_framerate = g_value_get_uint (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+  GST_OBJECT_UNLOCK (self);
+  if (self->settings_changed)
+    self->settings_changed (self, self->settings_data);
 }
 
 static void
@@ -406,6 +494,21 @@ gst_livekit_src_pad_get_property (GObject * object, guint id, GValue * value, GP
     case SRC_PROP_MUTED:
       g_value_set_boolean (value, self->publication->muted);
       break;
+    case SRC_PROP_ENABLED:
+      g_value_set_boolean (value, is_enabled (self));
+      break;
+    case SRC_PROP_QUALITY:
+      g_value_set_enum (value, self->settings.quality);
+      break;
+    case SRC_PROP_WIDTH:
+      g_value_set_uint (value, self->settings.width);
+      break;
+    case SRC_PROP_HEIGHT:
+      g_value_set_uint (value, self->settings.height);
+      break;
+    case SRC_PROP_MAX_FRAMERATE:
+      g_value_set_uint (value, self->settings.max_framerate);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   }
@@ -427,7 +530,9 @@ gst_livekit_src_pad_class_init (GstLiveKitSrcPadClass * klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
+  const GParamFlags playing = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
 
+  object_class->set_property = gst_livekit_src_pad_set_property;
   object_class->get_property = gst_livekit_src_pad_get_property;
   object_class->finalize = gst_livekit_src_pad_finalize;
   src_properties[SRC_PROP_PARTICIPANT_IDENTITY] = g_param_spec_string ("participant-identity", "Participant identity",
@@ -442,6 +547,44 @@ gst_livekit_src_pad_class_init (GstLiveKitSrcPadClass * klass)
       GST_TYPE_LIVEKIT_TRACK_SOURCE, GST_LIVEKIT_TRACK_SOURCE_UNKNOWN, flags);
   src_properties[SRC_PROP_MUTED] = g_param_spec_boolean ("muted", "Muted",
       "Whether the publisher has muted the track", FALSE, flags);
+  /**
+   * GstLiveKitSrcPad:enabled:
+   *
+   * Whether the track is subscribed to. While it is not, nothing of it is received and the pad carries GAP events.
+   * Default: auto-subscribe of the element. select-streams sets it, too.
+   */
+  src_properties[SRC_PROP_ENABLED] = g_param_spec_boolean ("enabled", "Enabled",
+      "Receive the track (default: auto-subscribe of the element; takes effect at once)", TRUE, playing);
+  /**
+   * GstLiveKitSrcPad:quality:
+   *
+   * Which layer of the video to ask for, where there are several. Default: video-quality of the element. width and height win.
+   */
+  src_properties[SRC_PROP_QUALITY] = g_param_spec_enum ("quality", "Quality",
+      "Which layer of the video to ask for (auto = as the element says; takes effect at once)",
+      GST_TYPE_LIVEKIT_VIDEO_QUALITY, GST_LIVEKIT_VIDEO_QUALITY_AUTO, playing);
+  /**
+   * GstLiveKitSrcPad:width:
+   *
+   * How wide the video is shown: the server sends the smallest layer that is about as large. With height unset, that follows
+   * from the shape of the video, and the other way round.
+   */
+  src_properties[SRC_PROP_WIDTH] = g_param_spec_uint ("width", "Width",
+      "Pixels to ask for (0 = unset, as quality says; takes effect at once)", 0, G_MAXUINT16, 0, playing);
+  /**
+   * GstLiveKitSrcPad:height:
+   *
+   * How high the video is shown, as width.
+   */
+  src_properties[SRC_PROP_HEIGHT] = g_param_spec_uint ("height", "Height",
+      "Pixels to ask for (0 = unset, as quality says; takes effect at once)", 0, G_MAXUINT16, 0, playing);
+  /**
+   * GstLiveKitSrcPad:max-framerate:
+   *
+   * How many frames a second are wanted at most. Only of use for videos that have temporal layers.
+   */
+  src_properties[SRC_PROP_MAX_FRAMERATE] = g_param_spec_uint ("max-framerate", "Maximum frame rate",
+      "Frames per second to ask for at most (0 = unset, all; takes effect at once)", 0, 1000, 0, playing);
   /**
    * GstLiveKitSrcPad:stats:
    *
@@ -490,4 +633,78 @@ gst_livekit_src_pad_set_publication (GstLiveKitSrcPad * self, const LkPublicatio
     g_object_notify_by_pspec (G_OBJECT (self), src_properties[SRC_PROP_MUTED]);
   if (sid_changed)
     g_object_notify_by_pspec (G_OBJECT (self), src_properties[SRC_PROP_TRACK_SID]);
+}
+
+void
+gst_livekit_src_pad_set_settings (GstLiveKitSrcPad * self, const GstLiveKitStreamSettings * settings,
+    gboolean enabled_by_default)
+{
+  gboolean was_enabled, enabled;
+
+  GST_OBJECT_LOCK (self);
+  was_enabled = is_enabled (self);
+  self->settings = *settings;
+  self->enabled_by_default = enabled_by_default;
+  enabled = is_enabled (self);
+  GST_OBJECT_UNLOCK (self);
+  if (enabled != was_enabled)
+    g_object_notify_by_pspec (G_OBJECT (self), src_properties[SRC_PROP_ENABLED]);
+}
+
+void
+gst_livekit_src_pad_get_settings (GstLiveKitSrcPad * self, GstLiveKitStreamSettings * settings)
+{
+  GST_OBJECT_LOCK (self);
+  *settings = self->settings;
+  GST_OBJECT_UNLOCK (self);
+}
+
+void
+gst_livekit_src_pad_watch_settings (GstLiveKitSrcPad * self, void (*changed) (GstLiveKitSrcPad * pad, gpointer data),
+    gpointer data)
+{
+  self->settings_changed = changed;
+  self->settings_data = data;
+}
+
+/* --- child proxy --- */
+
+static GObject *
+get_child_by_index (GstChildProxy * proxy, guint index)
+{
+  GstPad *pad;
+
+  GST_OBJECT_LOCK (proxy);
+  pad = g_list_nth_data (GST_ELEMENT (proxy)->srcpads, index);
+  if (pad)
+    gst_object_ref (pad);
+  GST_OBJECT_UNLOCK (proxy);
+  return (GObject *) pad;
+}
+
+static GObject *
+get_child_by_name (GstChildProxy * proxy, const gchar * name)
+{
+  return (GObject *) gst_element_get_static_pad (GST_ELEMENT (proxy), name);
+}
+
+static guint
+get_children_count (GstChildProxy * proxy)
+{
+  guint n;
+
+  GST_OBJECT_LOCK (proxy);
+  n = GST_ELEMENT (proxy)->numsrcpads;
+  GST_OBJECT_UNLOCK (proxy);
+  return n;
+}
+
+void
+gst_livekit_src_pads_child_proxy_init (gpointer iface, gpointer unused)
+{
+  GstChildProxyInterface *proxy = iface;
+
+  proxy->get_child_by_index = get_child_by_index;
+  proxy->get_child_by_name = get_child_by_name;
+  proxy->get_children_count = get_children_count;
 }

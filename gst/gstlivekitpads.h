@@ -6,6 +6,7 @@
 #include <gst/gst.h>
 #include "gstlivekitlocaltrack.h"
 #include "gstlivekitremotetrack.h"
+#include "gstlivekitstreams.h"
 
 G_BEGIN_DECLS
 
@@ -29,10 +30,22 @@ void gst_livekit_sink_pad_tell_active (GstLiveKitSinkPad * pad);
 gboolean gst_livekit_sink_pad_take_eos (GstLiveKitSinkPad * pad);
 gboolean gst_livekit_sink_pad_is_eos (GstLiveKitSinkPad * pad);
 void gst_livekit_sink_pad_reset_eos (GstLiveKitSinkPad * pad);
+/* Its caps cannot be published: what comes is dropped, the other pads go on. TRUE: that is a change. */
+gboolean gst_livekit_sink_pad_set_refused (GstLiveKitSinkPad * pad, gboolean is_refused);
+gboolean gst_livekit_sink_pad_is_refused (GstLiveKitSinkPad * pad);
 
 GstLiveKitSrcPad *gst_livekit_src_pad_new (GstPadTemplate * templ, const gchar * name,
     GstLiveKitRemoteTrack * track);
 void gst_livekit_src_pad_set_publication (GstLiveKitSrcPad * pad, const LkPublication * publication);
 GstLiveKitRemoteTrack *gst_livekit_src_pad_get_track (GstLiveKitSrcPad * pad);
+/* GstChildProxy of an element whose children are its src pads: `video_0::enabled` in a launch line. */
+void gst_livekit_src_pads_child_proxy_init (gpointer iface, gpointer unused);
+/* What its writable properties say. @enabled_by_default: what they mean where they say nothing. */
+void gst_livekit_src_pad_set_settings (GstLiveKitSrcPad * pad, const GstLiveKitStreamSettings * settings,
+    gboolean enabled_by_default);
+void gst_livekit_src_pad_get_settings (GstLiveKitSrcPad * pad, GstLiveKitStreamSettings * settings);
+/* Calls @changed (@pad, @data) when somebody has set one of them. */
+void gst_livekit_src_pad_watch_settings (GstLiveKitSrcPad * pad, void (*changed) (GstLiveKitSrcPad * pad,
+        gpointer data), gpointer data);
 
 G_END_DECLS

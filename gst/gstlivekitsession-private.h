@@ -34,6 +34,7 @@ struct _GstLiveKitSession
   guint64 layer_timer;
   LkPermission permission;
   GHashTable *remote_tracks;    /* track sid -> GstLiveKitRemoteTrack, owned */
+  GHashTable *told_settings;    /* track sid -> LkTrackSettings as the server has them, owned */
   GPtrArray *orphans;           /* GstLiveKitRemoteTrack of the session before, owned */
   GHashTable *mid_to_track;     /* as the last description said */
   GHashTable *waiting_pads;     /* mid -> GstPad that came before its track was known, owned */

@@ -216,6 +216,10 @@ on_room_track_published (LkRoom * room, const gchar * cid, const LkPublication *
 
   if (track == NULL)
     return;
+  if (gst_livekit_local_track_refuse_codec (track, room, publication->mime_type)) {
+    gst_livekit_peer_negotiate_in_loop (session->publisher);
+    return;
+  }
   gst_livekit_local_track_set_published (track, publication->sid);
   gst_livekit_session_tell_track (session, "published", publication);
 }

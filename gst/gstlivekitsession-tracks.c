@@ -6,6 +6,7 @@
 
 #include "gstlivekitsession-private.h"
 
+#include <string.h>
 #include "gstlivekitelements.h"
 #include "lkerror.h"
 
@@ -279,7 +280,7 @@ gst_livekit_session_set_muted (GstLiveKitSession * session, GstLiveKitLayer * la
 static gboolean
 shows_tracks (GstLiveKitSession * session)
 {
-  return session->delegate.is_wanted != NULL;
+  return session->delegate.choose != NULL;
 }
 
 static void
@@ -306,7 +307,7 @@ gst_livekit_session_pad_added_in_loop (GstLiveKitSession * session, GstLiveKitPe
   const gchar *sid = session->mid_to_track ? g_hash_table_lookup (session->mid_to_track, mid) : NULL;
   GstLiveKitRemoteTrack *track = sid ? g_hash_table_lookup (session->remote_tracks, sid) : NULL;
 
-  if (track) {
+  if (track && gst_livekit_remote_track_is_subscribed_in_loop (track)) {
     attach (session, track, peer, pad);
   } else if (sid) {
     gst_livekit_peer_release_pad (pad, FALSE);
@@ -333,7 +334,7 @@ gst_livekit_session_tracks_mapped_in_loop (GstLiveKitSession * session, GHashTab
 
     if (sid == NULL)
       continue;
-    if (track)
+    if (track && gst_livekit_remote_track_is_subscribed_in_loop (track))
       attach (session, track, session->subscriber, pad);
     else
       gst_livekit_peer_release_pad (pad, FALSE);
@@ -363,67 +364,142 @@ take_orphan (GstLiveKitSession * session, const LkPublication * publication)
 
 typedef struct
 {
-  GstLiveKitSession *session;
-  GHashTable *wanted;           /* sid -> LkPublication of the roster */
+  const LkPublication *publication;     /* of the roster */
+  GstLiveKitInterest interest;
 } Choice;
 
 static void
-choose (const LkPublication * publication, gpointer data)
+list_track (const LkPublication * publication, gpointer publications)
 {
-  Choice *choice = data;
-  GstLiveKitSession *session = choice->session;
+  if (publication->kind != LK_TRACK_DATA && !publication->is_encrypted)
+    g_ptr_array_add (publications, (gpointer) publication);
+}
 
-  if (publication->kind == LK_TRACK_DATA || publication->is_encrypted)
-    return;
-  if (session->delegate.is_wanted (session, publication, session->delegate_data))
-    g_hash_table_insert (choice->wanted, publication->sid, (gpointer) publication);
+/* sid -> Choice of what is to be shown at all. */
+static GHashTable *
+choose (GstLiveKitSession * session)
+{
+  g_autoptr (GPtrArray) publications = g_ptr_array_new ();
+  GHashTable *choices = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
+
+  lk_roster_foreach_track (lk_room_get_roster (session->room), list_track, publications);
+  session->delegate.tracks_listed (session, publications, session->delegate_data);
+  for (guint i = 0; i < publications->len; i++) {
+    const LkPublication *publication = g_ptr_array_index (publications, i);
+    GstLiveKitInterest interest = session->delegate.choose (session, publication, session->delegate_data);
+
+    if (interest != GST_LIVEKIT_INTEREST_NONE)
+      g_hash_table_insert (choices, publication->sid, g_memdup2 (&(Choice) {
+              publication, interest}, sizeof (Choice)));
+  }
+  return choices;
 }
 
 static void
-end_unwanted (GstLiveKitSession * session, GHashTable * wanted)
+end_unwanted (GstLiveKitSession * session, GHashTable * choices, GPtrArray * unsubscribe)
 {
   LkRoster *roster = lk_room_get_roster (session->room);
-  g_autoptr (GPtrArray) unsubscribe = g_ptr_array_new_with_free_func (g_free);
   GHashTableIter iter;
   gpointer sid, track;
 
   g_hash_table_iter_init (&iter, session->remote_tracks);
   while (g_hash_table_iter_next (&iter, &sid, &track)) {
-    if (g_hash_table_contains (wanted, sid))
+    if (g_hash_table_contains (choices, sid))
       continue;
-    if (lk_roster_find_track (roster, sid))
-      g_ptr_array_add (unsubscribe, g_strdup (sid));
-    gst_livekit_session_tell_track (session, "unsubscribed", gst_livekit_remote_track_get_publication (track));
+    if (gst_livekit_remote_track_is_subscribed_in_loop (track)) {
+      if (lk_roster_find_track (roster, sid))
+        g_ptr_array_add (unsubscribe, g_strdup (sid));
+      gst_livekit_session_tell_track (session, "unsubscribed", gst_livekit_remote_track_get_publication (track));
+    }
+    if (lk_roster_find_track (roster, sid) == NULL)
+      g_hash_table_remove (session->told_settings, sid);
     gst_livekit_remote_track_end_in_loop (track);
     g_hash_table_iter_remove (&iter);
   }
-  if (unsubscribe->len)
-    lk_room_subscribe_in_loop (session->room, (const gchar * const *) unsubscribe->pdata, unsubscribe->len, FALSE);
+}
+
+static GstLiveKitRemoteTrack *
+begin (GstLiveKitSession * session, const LkPublication * publication)
+{
+  GstLiveKitRemoteTrack *track = take_orphan (session, publication);
+
+  if (track == NULL)
+    track = gst_livekit_remote_track_new (session->element, session->host, session->loop, publication,
+        session->settings.shows_rtp, &session->delegate.remote_track, session->delegate_data);
+  g_hash_table_insert (session->remote_tracks, g_strdup (publication->sid), track);
+  return track;
 }
 
 static void
-begin_wanted (GstLiveKitSession * session, GHashTable * wanted)
+apply_choices (GstLiveKitSession * session, GHashTable * choices, GPtrArray * subscribe, GPtrArray * unsubscribe)
 {
-  g_autoptr (GPtrArray) subscribe = g_ptr_array_new ();
   GHashTableIter iter;
-  gpointer sid, publication;
+  gpointer sid, data;
 
-  g_hash_table_iter_init (&iter, wanted);
-  while (g_hash_table_iter_next (&iter, &sid, &publication)) {
-    GstLiveKitRemoteTrack *track;
+  g_hash_table_iter_init (&iter, choices);
+  while (g_hash_table_iter_next (&iter, &sid, &data)) {
+    const Choice *choice = data;
+    GstLiveKitRemoteTrack *track = g_hash_table_lookup (session->remote_tracks, sid);
+    gboolean is_subscribed = choice->interest == GST_LIVEKIT_INTEREST_SUBSCRIBED;
 
-    if (g_hash_table_contains (session->remote_tracks, sid))
-      continue;
-    track = take_orphan (session, publication);
     if (track == NULL)
-      track = gst_livekit_remote_track_new (session->element, session->host, session->loop, publication,
-          &session->delegate.remote_track, session->delegate_data);
-    g_hash_table_insert (session->remote_tracks, g_strdup (sid), track);
-    g_ptr_array_add (subscribe, sid);
-    gst_livekit_session_tell_track (session, "subscribed", publication);
+      track = begin (session, choice->publication);
+    if (!gst_livekit_remote_track_set_subscribed_in_loop (track, is_subscribed))
+      continue;
+    g_ptr_array_add (is_subscribed ? subscribe : unsubscribe, g_strdup (sid));
+    gst_livekit_session_tell_track (session, is_subscribed ? "subscribed" : "unsubscribed", choice->publication);
   }
-  if (subscribe->len)
-    lk_room_subscribe_in_loop (session->room, (const gchar * const *) subscribe->pdata, subscribe->len, TRUE);
+}
+
+static void
+send_subscription (GstLiveKitSession * session, GPtrArray * sids, gboolean subscribe)
+{
+  if (sids->len)
+    lk_room_subscribe_in_loop (session->room, (const gchar * const *) sids->pdata, sids->len, subscribe);
+}
+
+/* --- quality --- */
+
+/* @again: the server may have forgotten them. What it does by itself need not be told the first time. */
+static void
+tell_settings (GstLiveKitSession * session, GstLiveKitRemoteTrack * track, gboolean again)
+{
+  static const LkTrackSettings defaults = {.quality = 2 };
+  const LkPublication *publication = gst_livekit_remote_track_get_publication (track);
+  const LkTrackSettings *told = g_hash_table_lookup (session->told_settings, publication->sid);
+  LkTrackSettings settings = defaults;
+
+  if (!gst_livekit_remote_track_is_subscribed_in_loop (track))
+    return;
+  session->delegate.get_quality (session, publication, &settings, session->delegate_data);
+  settings.disabled = gst_livekit_remote_track_is_idle_in_loop (track);
+  if (memcmp (&settings, told ? told : &defaults, sizeof (settings)) == 0 && !(told && again))
+    return;
+  GST_INFO_OBJECT (session->element, "asking for sid=%s disabled=%d quality=%d size=%ux%u fps=%u", publication->sid,
+      settings.disabled, settings.quality, settings.width, settings.height, settings.fps);
+  if (told && told->disabled && !settings.disabled)
+    gst_livekit_remote_track_want_key_frame (track);
+  g_hash_table_replace (session->told_settings, g_strdup (publication->sid), g_memdup2 (&settings, sizeof (settings)));
+  lk_room_set_track_settings_in_loop (session->room, publication->sid, &settings);
+}
+
+static gboolean
+is_told_idle (GstLiveKitSession * session, const gchar * sid)
+{
+  const LkTrackSettings *told = g_hash_table_lookup (session->told_settings, sid);
+
+  return told && told->disabled;
+}
+
+static void
+tell_all_settings (GstLiveKitSession * session, GPtrArray * just_subscribed)
+{
+  GHashTableIter iter;
+  gpointer sid, track;
+
+  g_hash_table_iter_init (&iter, session->remote_tracks);
+  while (g_hash_table_iter_next (&iter, &sid, &track))
+    tell_settings (session, track, g_ptr_array_find_with_equal_func (just_subscribed, sid, g_str_equal, NULL));
 }
 
 static gboolean
@@ -436,8 +512,10 @@ want_sections (GstLiveKitSession * session)
   if (!session->is_single_peer)
     return FALSE;
   g_hash_table_iter_init (&iter, session->remote_tracks);
-  while (g_hash_table_iter_next (&iter, NULL, &track))
-    n[gst_livekit_remote_track_get_publication (track)->kind == LK_TRACK_VIDEO]++;
+  while (g_hash_table_iter_next (&iter, NULL, &track)) {
+    if (gst_livekit_remote_track_is_subscribed_in_loop (track))
+      n[gst_livekit_remote_track_get_publication (track)->kind == LK_TRACK_VIDEO]++;
+  }
   return gst_livekit_peer_want_sections_in_loop (session->subscriber, n[0], n[1]);
 }
 
@@ -446,16 +524,19 @@ static void
 reconcile_in_loop (gpointer data)
 {
   GstLiveKitSession *session = data;
-  Choice choice = { session, NULL };
-  g_autoptr (GHashTable) wanted = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GPtrArray) subscribe = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GPtrArray) unsubscribe = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GHashTable) choices = NULL;
 
   session->reconcile_is_posted = FALSE;
   if (!session->is_joined || session->is_stopping || session->subscriber == NULL || !shows_tracks (session))
     return;
-  choice.wanted = wanted;
-  lk_roster_foreach_track (lk_room_get_roster (session->room), choose, &choice);
-  end_unwanted (session, wanted);
-  begin_wanted (session, wanted);
+  choices = choose (session);
+  end_unwanted (session, choices, unsubscribe);
+  apply_choices (session, choices, subscribe, unsubscribe);
+  send_subscription (session, unsubscribe, FALSE);
+  send_subscription (session, subscribe, TRUE);
+  tell_all_settings (session, subscribe);
   if (want_sections (session))
     gst_livekit_peer_negotiate_in_loop (session->subscriber);
 }
@@ -465,13 +546,15 @@ gst_livekit_session_subscribe_again_in_loop (GstLiveKitSession * session)
 {
   g_autoptr (GPtrArray) sids = g_ptr_array_new ();
   GHashTableIter iter;
-  gpointer sid;
+  gpointer sid, track;
 
   g_hash_table_iter_init (&iter, session->remote_tracks);
-  while (g_hash_table_iter_next (&iter, &sid, NULL))
-    g_ptr_array_add (sids, sid);
-  if (sids->len)
-    lk_room_subscribe_in_loop (session->room, (const gchar * const *) sids->pdata, sids->len, TRUE);
+  while (g_hash_table_iter_next (&iter, &sid, &track)) {
+    if (gst_livekit_remote_track_is_subscribed_in_loop (track))
+      g_ptr_array_add (sids, sid);
+  }
+  send_subscription (session, sids, TRUE);
+  tell_all_settings (session, sids);
 }
 
 void
@@ -526,10 +609,12 @@ gst_livekit_session_orphan_all_in_loop (GstLiveKitSession * session)
 
   g_hash_table_iter_init (&iter, session->remote_tracks);
   while (g_hash_table_iter_next (&iter, NULL, &track)) {
-    gst_livekit_remote_track_detach_in_loop (track);
+    /* The next session knows nothing of it. */
+    gst_livekit_remote_track_set_subscribed_in_loop (track, FALSE);
     g_ptr_array_add (session->orphans, gst_livekit_remote_track_ref (track));
   }
   g_hash_table_remove_all (session->remote_tracks);
+  g_hash_table_remove_all (session->told_settings);
   g_hash_table_remove_all (session->waiting_pads);
   g_clear_pointer (&session->mid_to_track, g_hash_table_unref);
 }
@@ -547,12 +632,14 @@ void
 gst_livekit_session_tick_tracks_in_loop (GstLiveKitSession * session)
 {
   GHashTableIter iter;
-  gpointer track;
+  gpointer sid, track;
   guint n_waiting = 0;
 
   g_hash_table_iter_init (&iter, session->remote_tracks);
-  while (g_hash_table_iter_next (&iter, NULL, &track)) {
+  while (g_hash_table_iter_next (&iter, &sid, &track)) {
     gst_livekit_remote_track_tick_in_loop (track);
+    if (gst_livekit_remote_track_is_idle_in_loop (track) != is_told_idle (session, sid))
+      tell_settings (session, track, FALSE);
     n_waiting += !gst_livekit_remote_track_is_shown (track);
   }
   /* Not in an empty room: whoever waits there waits for somebody to come. */

@@ -52,6 +52,7 @@ gst_livekit_session_new (GstBin * host, const GstLiveKitSessionDelegate * delega
   session->start_offset = GST_CLOCK_TIME_NONE;
   session->layers = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_livekit_layer_unref);
   session->local_tracks = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_livekit_local_track_free);
+  session->told_settings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   session->remote_tracks = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
       (GDestroyNotify) gst_livekit_remote_track_unref);
   session->relays = g_ptr_array_new_with_free_func ((GDestroyNotify) lk_tls_relay_free);
@@ -113,6 +114,7 @@ gst_livekit_session_unref (GstLiveKitSession * session)
   g_ptr_array_unref (session->local_tracks);
   g_ptr_array_unref (session->layers);
   g_hash_table_unref (session->remote_tracks);
+  g_hash_table_unref (session->told_settings);
   g_ptr_array_unref (session->orphans);
   g_ptr_array_unref (session->relays);
   g_hash_table_unref (session->waiting_pads);

@@ -22,7 +22,15 @@ typedef struct
   const gchar *stun_server;     /* in place of the server's; NULL = those */
   const gchar *const *turn_servers;     /* the same; turn: or turns: URIs with credentials */
   guint latency_ms;
+  gboolean shows_rtp;
 } GstLiveKitSessionSettings;
+
+typedef enum
+{
+  GST_LIVEKIT_INTEREST_NONE,
+  GST_LIVEKIT_INTEREST_SHOWN,   /* a pad, but nothing is to come on it */
+  GST_LIVEKIT_INTEREST_SUBSCRIBED,
+} GstLiveKitInterest;
 
 /* Room loop, no lock held, unless said otherwise. */
 typedef struct
@@ -43,7 +51,12 @@ typedef struct
   void (*track_muted) (GstLiveKitSession * session, GstLiveKitLayer * layer, gboolean muted, gpointer data);
 
   /* Subscribing; NULL where nothing is shown. */
-  gboolean (*is_wanted) (GstLiveKitSession * session, const LkPublication * publication, gpointer data);
+  /* All LkPublications that there are to choose from; comes before choose() is asked about each. */
+  void (*tracks_listed) (GstLiveKitSession * session, const GPtrArray * publications, gpointer data);
+  GstLiveKitInterest (*choose) (GstLiveKitSession * session, const LkPublication * publication, gpointer data);
+  /* What to ask the server for; filled with what it does by itself. */
+  void (*get_quality) (GstLiveKitSession * session, const LkPublication * publication, LkTrackSettings * settings,
+      gpointer data);
   void (*tracks_known) (GstLiveKitSession * session, guint n_waiting, gpointer data);
   void (*track_changed) (GstLiveKitSession * session, GstLiveKitRemoteTrack * track,
       const LkPublication * publication, gpointer data);
@@ -71,7 +84,7 @@ void gst_livekit_session_remove_layer (GstLiveKitSession * session, GstLiveKitLa
 /* Everything has been sent: unpublishes what there is, then runs @done (@data) on the loop. */
 void gst_livekit_session_finish (GstLiveKitSession * session, LkLoopFunc done, gpointer data, GDestroyNotify destroy);
 void gst_livekit_session_set_muted (GstLiveKitSession * session, GstLiveKitLayer * layer, gboolean muted);
-void gst_livekit_session_update_choice (GstLiveKitSession * session);   /* is_wanted has changed its mind */
+void gst_livekit_session_update_choice (GstLiveKitSession * session);   /* choose or get_quality, or a pad was linked */
 void gst_livekit_session_push_eos (GstLiveKitSession * session);        /* on all pads of remote tracks */
 void gst_livekit_session_recalculate_latency (GstLiveKitSession * session);
 void gst_livekit_session_child_failed (GstLiveKitSession * session, const gchar * why);

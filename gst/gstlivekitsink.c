@@ -193,15 +193,86 @@ is_first_error (GstLiveKitSink * self)
   return is_first;
 }
 
+static const gchar *
+encoder_hint (GstCaps * caps)
+{
+  const gchar *name = gst_caps_get_size (caps) ? gst_structure_get_name (gst_caps_get_structure (caps, 0)) : "";
+
+  if (g_str_equal (name, "video/x-raw"))
+    return "Raw video has to be encoded: put \"videoconvert ! x264enc tune=zerolatency\" or \"vp8enc deadline=1\" in front.";
+  if (g_str_equal (name, "audio/x-raw"))
+    return "Raw audio has to be encoded: put \"audioconvert ! audioresample ! opusenc\" in front.";
+  return "Put an encoder for one of the formats of the pad template in front (see gst-inspect-1.0 livekitsink).";
+}
+
+static gboolean
+has_other_pads (GstLiveKitSink * self)
+{
+  gboolean has;
+
+  GST_OBJECT_LOCK (self);
+  has = GST_ELEMENT (self)->numsinkpads > 1;
+  GST_OBJECT_UNLOCK (self);
+  return has;
+}
+
+/* Without a profile the stream is looked at later; so intersection, not subset. */
+static gboolean
+is_publishable (GstPad * pad, GstCaps * caps)
+{
+  g_autoptr (GstCaps) ours = gst_pad_get_pad_template_caps (pad);
+
+  return gst_caps_can_intersect (caps, ours);
+}
+
+static void
+post_caps_error (GstLiveKitSink * self, GstPad * pad, GstCaps * caps)
+{
+  if (!is_first_error (self))
+    return;
+  if (is_publishable (pad, caps))
+    GST_ELEMENT_ERROR (self, CORE, MISSING_PLUGIN, ("Elements for this codec are missing."),
+        ("caps %" GST_PTR_FORMAT, caps));
+  else
+    GST_ELEMENT_ERROR (self, STREAM, WRONG_TYPE, ("%s", encoder_hint (caps)),
+        ("pad %s cannot publish %" GST_PTR_FORMAT, GST_OBJECT_NAME (pad), caps));
+}
+
+/* The track is lost, the others go on: upstream hears nothing of it, for its error would end them all. */
+static void
+refuse_track (GstLiveKitSink * self, GstLiveKitSinkPad * pad, GstCaps * caps)
+{
+  GstLiveKitLayer *layer = gst_livekit_sink_pad_get_layer (pad);
+  g_autoptr (GstLiveKitSession) session = gst_livekit_bin_ref_session (GST_LIVEKIT_BIN (self));
+  g_autofree gchar *text = gst_caps_to_string (caps);
+  g_autoptr (GError) error = is_publishable (GST_PAD (pad), caps) ?
+      g_error_new (LK_ERROR, LK_ERROR_PUBLISH, "Elements for the codec of pad %s are missing: %s",
+      GST_OBJECT_NAME (pad), text) : g_error_new (LK_ERROR, LK_ERROR_PUBLISH, "Pad %s cannot publish %s. %s",
+      GST_OBJECT_NAME (pad), text, encoder_hint (caps));
+
+  gst_livekit_sink_pad_set_refused (pad, TRUE);
+  if (session)
+    gst_livekit_session_remove_layer (session, layer);
+  on_layer_failed (layer, error, self);
+}
+
 static gboolean
 take_caps (GstLiveKitSink * self, GstLiveKitSinkPad * pad, GstCaps * caps)
 {
-  if (gst_livekit_layer_set_caps (gst_livekit_sink_pad_get_layer (pad), caps, is_upstream_live (GST_PAD (pad))))
+  GstLiveKitLayer *layer = gst_livekit_sink_pad_get_layer (pad);
+  g_autoptr (GstLiveKitSession) session = gst_livekit_bin_ref_session (GST_LIVEKIT_BIN (self));
+
+  if (is_publishable (GST_PAD (pad), caps)
+      && gst_livekit_layer_set_caps (layer, caps, is_upstream_live (GST_PAD (pad)))) {
+    if (gst_livekit_sink_pad_set_refused (pad, FALSE) && session)
+      gst_livekit_session_add_layer (session, layer);
     return TRUE;
-  if (is_first_error (self))
-    GST_ELEMENT_ERROR (self, CORE, MISSING_PLUGIN, ("Elements for this codec are missing."),
-        ("caps %" GST_PTR_FORMAT, caps));
-  return FALSE;
+  }
+  if (has_other_pads (self))
+    refuse_track (self, pad, caps);
+  else
+    post_caps_error (self, GST_PAD (pad), caps);
+  return gst_livekit_sink_pad_is_refused (pad);
 }
 
 static void
@@ -304,35 +375,24 @@ gst_livekit_sink_pad_event (GstPad * pad, GstObject * parent, GstEvent * event)
 static GstFlowReturn
 gst_livekit_sink_pad_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
 {
+  if (gst_livekit_sink_pad_is_refused (GST_LIVEKIT_SINK_PAD (pad))) {
+    gst_buffer_unref (buffer);
+    return GST_FLOW_OK;
+  }
   return gst_livekit_layer_push (gst_livekit_sink_pad_get_layer (GST_LIVEKIT_SINK_PAD (pad)), buffer);
 }
 
-static const gchar *
-encoder_hint (GstCaps * caps)
-{
-  const gchar *name = gst_caps_get_size (caps) ? gst_structure_get_name (gst_caps_get_structure (caps, 0)) : "";
-
-  if (g_str_equal (name, "video/x-raw"))
-    return "Raw video has to be encoded: put \"videoconvert ! x264enc tune=zerolatency\" or \"vp8enc deadline=1\" in front.";
-  if (g_str_equal (name, "audio/x-raw"))
-    return "Raw audio has to be encoded: put \"audioconvert ! audioresample ! opusenc\" in front.";
-  return "Put an encoder for one of the formats of the pad template in front (see gst-inspect-1.0 livekitsink).";
-}
-
-/* Without a profile the stream is looked at later; so intersection, not subset. */
 static gboolean
-accept_caps (GstPad * pad, GstObject * parent, GstQuery * query)
+accept_caps (GstLiveKitSink * self, GstPad * pad, GstQuery * query)
 {
-  g_autoptr (GstCaps) ours = gst_pad_get_pad_template_caps (pad);
   gboolean ok;
   GstCaps *caps;
 
   gst_query_parse_accept_caps (query, &caps);
-  ok = gst_caps_can_intersect (caps, ours);
-  gst_query_set_accept_caps_result (query, ok);
-  if (!ok && is_first_error (GST_LIVEKIT_SINK (parent)))
-    GST_ELEMENT_ERROR (parent, STREAM, WRONG_TYPE, ("%s", encoder_hint (caps)),
-        ("pad %s cannot publish %" GST_PTR_FORMAT, GST_OBJECT_NAME (pad), caps));
+  ok = is_publishable (pad, caps);
+  if (!ok && !has_other_pads (self))
+    post_caps_error (self, pad, caps);
+  gst_query_set_accept_caps_result (query, ok || has_other_pads (self));
   return TRUE;
 }
 
@@ -352,7 +412,7 @@ gst_livekit_sink_pad_query (GstPad * pad, GstObject * parent, GstQuery * query)
       return TRUE;
     }
     case GST_QUERY_ACCEPT_CAPS:
-      return accept_caps (pad, parent, query);
+      return accept_caps (GST_LIVEKIT_SINK (parent), pad, query);
     case GST_QUERY_ALLOCATION:
       return FALSE;
     default:
@@ -465,6 +525,7 @@ start_pad (GstLiveKitSink * self, GstLiveKitSinkPad * pad, gpointer data)
   GstLiveKitSession *session = data;
 
   gst_livekit_sink_pad_reset_eos (pad);
+  gst_livekit_sink_pad_set_refused (pad, FALSE);
   gst_livekit_layer_start (gst_livekit_sink_pad_get_layer (pad), GST_BIN (self),
       gst_livekit_session_get_loop (session));
   gst_livekit_session_add_layer (session, gst_livekit_sink_pad_get_layer (pad));

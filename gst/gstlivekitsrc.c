@@ -21,6 +21,10 @@
  * gst-launch-1.0 -e livekitsrc room=lab tracks=alice/camera ! h264parse ! mp4mux ! filesink location=alice.mp4
  * ]|
  * Records one participant's camera, as it is sent, until Ctrl-C.
+ * |[
+ * gst-play-1.0 livekit://127.0.0.1:7880/lab?tracks=alice
+ * ]|
+ * Plays one participant, in any player of GStreamer's: properties are given in the query.
  */
 
 #include <gst/gst.h>
@@ -29,7 +33,10 @@
 #include "gstlivekitcodec.h"
 #include "gstlivekitelements.h"
 #include "gstlivekitpads.h"
+#include "gstlivekitenumtypes.h"
 #include "gstlivekitpattern.h"
+#include "gstlivekitstreams.h"
+#include "gstlivekituri.h"
 #include "lkerror.h"
 
 #define GST_CAT_DEFAULT gst_livekit_debug
@@ -43,7 +50,10 @@ enum
 {
   PROP_0,
   PROP_TRACKS,
+  PROP_AUTO_SUBSCRIBE,
   PROP_LATENCY,
+  PROP_OUTPUT,
+  PROP_VIDEO_QUALITY,
   N_PROPERTIES
 };
 
@@ -55,28 +65,52 @@ struct _GstLiveKitSrc
 
   /* OBJECT_LOCK */
   gchar *tracks;
+  gboolean auto_subscribe;
   guint latency_ms;
-  GHashTable *numbers;          /* "video:room/identity/track" -> pad number; a track keeps it while the element lives */
-  guint n_video, n_audio;
+  GstLiveKitOutput output;
+  GstLiveKitVideoQuality video_quality;
+  GstLiveKitStreams *streams;
   guint group_id;
   gboolean is_running;
-  GstStreamCollection *collection;
+  GStrv uri_names;              /* properties that the URI has set, NULL = no URI */
 
   /* room loop only */
   gchar *applied_tracks;
   GstLiveKitPatterns *patterns;
 };
 
-G_DEFINE_FINAL_TYPE (GstLiveKitSrc, gst_livekit_src, GST_TYPE_LIVEKIT_BIN);
-GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (livekitsrc, "livekitsrc", GST_RANK_NONE, GST_TYPE_LIVEKIT_SRC,
+static void gst_livekit_src_uri_handler_init (gpointer iface, gpointer unused);
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (GstLiveKitSrc, gst_livekit_src, GST_TYPE_LIVEKIT_BIN,
+    G_IMPLEMENT_INTERFACE (GST_TYPE_URI_HANDLER, gst_livekit_src_uri_handler_init)
+    G_IMPLEMENT_INTERFACE (GST_TYPE_CHILD_PROXY, gst_livekit_src_pads_child_proxy_init));
+/* The rank by which playbin3 finds it for its URIs. */
+GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (livekitsrc, "livekitsrc", GST_RANK_PRIMARY, GST_TYPE_LIVEKIT_SRC,
     gst_livekit_init_once ());
+
+/* --- streams --- */
+
+static void
+tag_stream (GstLiveKitSrc * self, const LkPublication * publication)
+{
+  g_autoptr (GstTagList) tags = gst_livekit_stream_tags (publication);
+  g_autoptr (GstStream) stream = NULL;
+  GstLiveKitStreamSlot *slot;
+
+  GST_OBJECT_LOCK (self);
+  slot = gst_livekit_streams_find (self->streams, publication->sid);
+  if (slot)
+    stream = gst_object_ref (slot->stream);
+  GST_OBJECT_UNLOCK (self);
+  if (stream)
+    gst_stream_set_tags (stream, tags);
+}
 
 /* --- choosing, on the room loop --- */
 
 static gboolean
-is_wanted (GstLiveKitSession * session, const LkPublication * publication, gpointer data)
+matches (GstLiveKitSrc * self, const LkPublication * publication)
 {
-  GstLiveKitSrc *self = data;
   g_autofree gchar *tracks = NULL;
 
   GST_OBJECT_LOCK (self);
@@ -89,6 +123,165 @@ is_wanted (GstLiveKitSession * session, const LkPublication * publication, gpoin
     self->applied_tracks = g_steal_pointer (&tracks);
   }
   return gst_livekit_patterns_match (self->patterns, publication);
+}
+
+static GstStreamCollection *
+make_collection_locked (GstLiveKitSrc * self, const gchar * room, gboolean only_selected)
+{
+  GstStreamCollection *collection = gst_stream_collection_new (room);
+  g_autoptr (GList) slots = gst_livekit_streams_list (self->streams, only_selected, self->auto_subscribe);
+
+  for (GList * item = slots; item; item = item->next)
+    gst_stream_collection_add_stream (collection, gst_object_ref (((GstLiveKitStreamSlot *) item->data)->stream));
+  return collection;
+}
+
+/* All that `tracks` names, subscribed or not: so applications can select. */
+static void
+tracks_listed (GstLiveKitSession * session, const GPtrArray * publications, gpointer data)
+{
+  GstLiveKitSrc *self = data;
+  g_autofree gchar *room = gst_livekit_bin_dup_room (GST_LIVEKIT_BIN (self));
+  g_autoptr (GPtrArray) matching = g_ptr_array_new ();
+  g_autoptr (GstStreamCollection) collection = NULL;
+
+  for (guint i = 0; i < publications->len; i++) {
+    if (matches (self, g_ptr_array_index (publications, i)))
+      g_ptr_array_add (matching, g_ptr_array_index (publications, i));
+  }
+  GST_OBJECT_LOCK (self);
+  if (gst_livekit_streams_update (self->streams, room, matching))
+    collection = make_collection_locked (self, room, FALSE);
+  GST_OBJECT_UNLOCK (self);
+  if (collection == NULL)
+    return;
+  for (guint i = 0; i < matching->len; i++)
+    tag_stream (self, g_ptr_array_index (matching, i));
+  gst_element_post_message (GST_ELEMENT (self), gst_message_new_stream_collection (GST_OBJECT (self), collection));
+}
+
+static GstLiveKitInterest
+choose (GstLiveKitSession * session, const LkPublication * publication, gpointer data)
+{
+  GstLiveKitSrc *self = data;
+  GstLiveKitStreamSlot *slot;
+  GstLiveKitInterest interest = GST_LIVEKIT_INTEREST_NONE;
+
+  GST_OBJECT_LOCK (self);
+  slot = gst_livekit_streams_find (self->streams, publication->sid);
+  if (slot && (slot->settings.enabled == GST_LIVEKIT_CHOICE_ON
+          || (slot->settings.enabled == GST_LIVEKIT_CHOICE_DEFAULT && self->auto_subscribe)))
+    interest = GST_LIVEKIT_INTEREST_SUBSCRIBED;
+  else if (slot)
+    interest = GST_LIVEKIT_INTEREST_SHOWN;
+  GST_OBJECT_UNLOCK (self);
+  return interest;
+}
+
+static void
+get_quality (GstLiveKitSession * session, const LkPublication * publication, LkTrackSettings * settings, gpointer data)
+{
+  GstLiveKitSrc *self = data;
+  GstLiveKitStreamSettings wanted = { 0, };
+  GstLiveKitStreamSlot *slot;
+
+  if (publication->kind != LK_TRACK_VIDEO)
+    return;
+  GST_OBJECT_LOCK (self);
+  slot = gst_livekit_streams_find (self->streams, publication->sid);
+  if (slot)
+    wanted = slot->settings;
+  if (wanted.quality == GST_LIVEKIT_VIDEO_QUALITY_AUTO)
+    wanted.quality = self->video_quality;
+  GST_OBJECT_UNLOCK (self);
+  if (wanted.quality != GST_LIVEKIT_VIDEO_QUALITY_AUTO)
+    settings->quality = (gint) wanted.quality - GST_LIVEKIT_VIDEO_QUALITY_LOW;
+  settings->fps = wanted.max_framerate;
+  gst_livekit_stream_settings_get_size (&wanted, publication, &settings->width, &settings->height);
+}
+
+static void
+update_choice (GstLiveKitSrc * self)
+{
+  g_autoptr (GstLiveKitSession) session = gst_livekit_bin_ref_session (GST_LIVEKIT_BIN (self));
+
+  if (session)
+    gst_livekit_session_update_choice (session);
+}
+
+/* --- choosing, by the application --- */
+
+/* Its pads show what has been chosen for the streams. */
+static void
+update_pads (GstLiveKitSrc * self)
+{
+  g_autoptr (GList) pads = NULL;
+
+  GST_OBJECT_LOCK (self);
+  pads = g_list_copy_deep (GST_ELEMENT (self)->srcpads, (GCopyFunc) (GCallback) gst_object_ref, NULL);
+  GST_OBJECT_UNLOCK (self);
+  for (GList * item = pads; item; item = item->next) {
+    g_autoptr (GstLiveKitSrcPad) pad = item->data;
+    g_autofree gchar *sid = NULL;
+    GstLiveKitStreamSettings settings = { 0, };
+    GstLiveKitStreamSlot *slot;
+    gboolean auto_subscribe;
+
+    g_object_get (pad, "track-sid", &sid, NULL);
+    GST_OBJECT_LOCK (self);
+    slot = gst_livekit_streams_find (self->streams, sid);
+    if (slot)
+      settings = slot->settings;
+    auto_subscribe = self->auto_subscribe;
+    GST_OBJECT_UNLOCK (self);
+    if (slot)
+      gst_livekit_src_pad_set_settings (pad, &settings, auto_subscribe);
+  }
+}
+
+static void
+on_pad_settings_changed (GstLiveKitSrcPad * pad, gpointer data)
+{
+  GstLiveKitSrc *self = data;
+  g_autofree gchar *sid = NULL;
+  GstLiveKitStreamSettings settings;
+  GstLiveKitStreamSlot *slot;
+
+  g_object_get (pad, "track-sid", &sid, NULL);
+  gst_livekit_src_pad_get_settings (pad, &settings);
+  GST_OBJECT_LOCK (self);
+  slot = gst_livekit_streams_find (self->streams, sid);
+  if (slot)
+    slot->settings = settings;
+  GST_OBJECT_UNLOCK (self);
+  update_choice (self);
+}
+
+/* Takes @event. */
+static void
+select_streams (GstLiveKitSrc * self, GstEvent * event)
+{
+  g_autofree gchar *room = gst_livekit_bin_dup_room (GST_LIVEKIT_BIN (self));
+  g_autoptr (GstStreamCollection) all = NULL;
+  g_autoptr (GstStreamCollection) selected = NULL;
+  GList *stream_ids = NULL;
+  GstMessage *message;
+
+  gst_event_parse_select_streams (event, &stream_ids);
+  GST_OBJECT_LOCK (self);
+  gst_livekit_streams_select (self->streams, stream_ids);
+  all = make_collection_locked (self, room, FALSE);
+  selected = make_collection_locked (self, room, TRUE);
+  GST_OBJECT_UNLOCK (self);
+  g_list_free_full (stream_ids, g_free);
+  update_pads (self);
+  update_choice (self);
+  message = gst_message_new_streams_selected (GST_OBJECT (self), all);
+  for (guint i = 0; i < gst_stream_collection_get_size (selected); i++)
+    gst_message_streams_selected_add (message, gst_stream_collection_get_stream (selected, i));
+  gst_message_set_seqnum (message, gst_event_get_seqnum (event));
+  gst_event_unref (event);
+  gst_element_post_message (GST_ELEMENT (self), message);
 }
 
 /* --- pads --- */
@@ -108,78 +301,15 @@ find_pad (GstLiveKitSrc * self, GstLiveKitRemoteTrack * track)
 }
 
 static gboolean
-is_name_unique (GstLiveKitSrc * self, const LkPublication * publication)
-{
-  gboolean is_unique = TRUE;
-
-  GST_OBJECT_LOCK (self);
-  for (GList * item = GST_ELEMENT (self)->srcpads; item; item = item->next) {
-    g_autofree gchar *identity = NULL, *name = NULL, *sid = NULL;
-
-    GST_OBJECT_UNLOCK (self);
-    g_object_get (item->data, "participant-identity", &identity, "track-name", &name, "track-sid", &sid, NULL);
-    GST_OBJECT_LOCK (self);
-    if (g_strcmp0 (identity, publication->participant_identity) == 0 && g_strcmp0 (name, publication->name) == 0
-        && g_strcmp0 (sid, publication->sid) != 0)
-      is_unique = FALSE;
-  }
-  GST_OBJECT_UNLOCK (self);
-  return is_unique;
-}
-
-static gchar *
-stream_id_of (GstLiveKitSrc * self, const LkPublication * publication)
-{
-  g_autofree gchar *room = gst_livekit_bin_dup_room (GST_LIVEKIT_BIN (self));
-  g_autofree gchar *path = gst_livekit_pattern_of (publication, is_name_unique (self, publication));
-
-  return g_strdup_printf ("%s/%s", room, path);
-}
-
-/* FALSE if another pad of that name is still there. */
-static gchar *
-pad_name_of (GstLiveKitSrc * self, const LkPublication * publication, const gchar * stream_id)
-{
-  gboolean is_video = publication->kind == LK_TRACK_VIDEO;
-  g_autofree gchar *key = g_strdup_printf ("%s:%s", lk_track_kind_name (publication->kind), stream_id);
-  guint *next = is_video ? &self->n_video : &self->n_audio;
-  gpointer number;
-  gchar *name;
-
-  GST_OBJECT_LOCK (self);
-  if (!g_hash_table_lookup_extended (self->numbers, key, NULL, &number)) {
-    number = GUINT_TO_POINTER ((*next)++);
-    g_hash_table_insert (self->numbers, g_steal_pointer (&key), number);
-  }
-  name = g_strdup_printf ("%s_%u", lk_track_kind_name (publication->kind), GPOINTER_TO_UINT (number));
-  GST_OBJECT_UNLOCK (self);
-  return name;
-}
-
-static GstTagList *
-tags_of (const LkPublication * publication)
-{
-  const gchar *artist = *publication->participant_name ? publication->participant_name :
-      publication->participant_identity;
-  GstTagList *tags = gst_tag_list_new_empty ();
-
-  /* Known to GStreamer since 1.24. */
-  if (gst_tag_exists ("container-specific-track-id"))
-    gst_tag_list_add (tags, GST_TAG_MERGE_REPLACE, "container-specific-track-id", publication->sid, NULL);
-  gst_tag_list_set_scope (tags, GST_TAG_SCOPE_STREAM);
-  if (*publication->name)
-    gst_tag_list_add (tags, GST_TAG_MERGE_REPLACE, GST_TAG_TITLE, publication->name, NULL);
-  if (*artist)
-    gst_tag_list_add (tags, GST_TAG_MERGE_REPLACE, GST_TAG_ARTIST, artist, NULL);
-  return tags;
-}
-
-static gboolean
 gst_livekit_src_pad_event (GstPad * pad, GstObject * parent, GstEvent * event)
 {
   gboolean ok = GST_EVENT_TYPE (event) == GST_EVENT_LATENCY || GST_EVENT_TYPE (event) == GST_EVENT_RECONFIGURE
       || GST_EVENT_TYPE (event) == GST_EVENT_QOS;
 
+  if (GST_EVENT_TYPE (event) == GST_EVENT_SELECT_STREAMS) {
+    select_streams (GST_LIVEKIT_SRC (parent), event);
+    return TRUE;
+  }
   if (gst_video_event_is_force_key_unit (event)) {
     gst_livekit_remote_track_want_key_frame (gst_livekit_src_pad_get_track (GST_LIVEKIT_SRC_PAD (pad)));
     ok = TRUE;
@@ -207,41 +337,56 @@ gst_livekit_src_pad_query (GstPad * pad, GstObject * parent, GstQuery * query)
 }
 
 static void
-push_stream_start (GstLiveKitSrc * self, GstPad * pad, const gchar * stream_id, const LkPublication * publication,
-    GstCaps * caps)
+push_stream_start (GstLiveKitSrc * self, GstPad * pad, GstStream * stream, GstCaps * caps)
 {
-  GstStreamType type = publication->kind == LK_TRACK_VIDEO ? GST_STREAM_TYPE_VIDEO : GST_STREAM_TYPE_AUDIO;
-  g_autoptr (GstStream) stream = gst_stream_new (stream_id, caps, type, GST_STREAM_FLAG_NONE);
-  g_autoptr (GstTagList) tags = tags_of (publication);
+  const gchar *stream_id = gst_stream_get_stream_id (stream);
+  g_autoptr (GstTagList) tags = gst_stream_get_tags (stream);
   g_autoptr (GstStreamCollection) collection = gst_stream_collection_new (stream_id);
   GstEvent *event = gst_event_new_stream_start (stream_id);
 
-  gst_stream_set_tags (stream, tags);
+  gst_stream_set_caps (stream, caps);
   gst_stream_collection_add_stream (collection, gst_object_ref (stream));
   gst_event_set_group_id (event, self->group_id);
   gst_event_set_stream (event, stream);
   gst_pad_push_event (pad, event);
-  gst_pad_push_event (pad, gst_event_new_caps (caps));
+  if (gst_caps_is_fixed (caps))
+    gst_pad_push_event (pad, gst_event_new_caps (caps));
   gst_pad_push_event (pad, gst_event_new_stream_collection (collection));
-  gst_pad_push_event (pad, gst_event_new_tag (gst_tag_list_ref (tags)));
+  if (tags)
+    gst_pad_push_event (pad, gst_event_new_tag (g_steal_pointer (&tags)));
 }
 
-/* All streams that have a pad, for applications. */
 static void
-post_collection (GstLiveKitSrc * self)
+on_pad_linked (GstPad * pad, GstPad * peer, gpointer data)
 {
-  g_autofree gchar *room = gst_livekit_bin_dup_room (GST_LIVEKIT_BIN (self));
-  g_autoptr (GstStreamCollection) collection = gst_stream_collection_new (room);
+  gst_livekit_remote_track_linked (gst_livekit_src_pad_get_track (GST_LIVEKIT_SRC_PAD (pad)));
+  update_choice (data);
+}
 
-  GST_OBJECT_LOCK (self);
-  for (GList * item = GST_ELEMENT (self)->srcpads; item; item = item->next) {
-    GstStream *stream = gst_pad_get_stream (item->data);
+static GstLiveKitSrcPad *
+make_pad (GstLiveKitSrc * self, const gchar * name, GstLiveKitRemoteTrack * track, const LkPublication * publication,
+    const GstLiveKitStreamSettings * settings, gboolean enabled_by_default)
+{
+  GstPadTemplate *template = gst_element_get_pad_template (GST_ELEMENT (self),
+      publication->kind == LK_TRACK_VIDEO ? "video_%u" : "audio_%u");
+  GstLiveKitSrcPad *pad = gst_livekit_src_pad_new (template, name, track);
 
-    if (stream)
-      gst_stream_collection_add_stream (collection, stream);
-  }
-  GST_OBJECT_UNLOCK (self);
-  gst_element_post_message (GST_ELEMENT (self), gst_message_new_stream_collection (GST_OBJECT (self), collection));
+  gst_livekit_src_pad_set_publication (pad, publication);
+  gst_livekit_src_pad_set_settings (pad, settings, enabled_by_default);
+  gst_livekit_src_pad_watch_settings (pad, on_pad_settings_changed, self);
+  gst_pad_set_event_function (GST_PAD (pad), gst_livekit_src_pad_event);
+  gst_pad_set_query_function (GST_PAD (pad), gst_livekit_src_pad_query);
+  gst_pad_use_fixed_caps (GST_PAD (pad));
+  g_signal_connect_object (pad, "linked", G_CALLBACK (on_pad_linked), self, 0);
+  gst_pad_set_active (GST_PAD (pad), TRUE);
+  return pad;
+}
+
+static void
+remove_pad (GstLiveKitSrc * self, GstPad * pad)
+{
+  gst_child_proxy_child_removed (GST_CHILD_PROXY (self), G_OBJECT (pad), GST_PAD_NAME (pad));
+  gst_element_remove_pad (GST_ELEMENT (self), pad);
 }
 
 static GstPad *
@@ -249,34 +394,37 @@ show_pad (GstLiveKitRemoteTrack * track, const LkPublication * publication, GstC
 {
   GstLiveKitSrc *self = data;
   GstElement *element = data;
-  g_autofree gchar *stream_id = stream_id_of (self, publication);
-  g_autofree gchar *name = pad_name_of (self, publication, stream_id);
+  g_autofree gchar *name = NULL;
+  g_autoptr (GstStream) stream = NULL;
   g_autoptr (GstPad) old = NULL;
+  GstLiveKitStreamSettings settings = { 0, };
+  GstLiveKitStreamSlot *slot;
   GstLiveKitSrcPad *pad;
-  gboolean is_running;
+  gboolean auto_subscribe;
 
   GST_OBJECT_LOCK (self);
-  is_running = self->is_running;
+  slot = self->is_running ? gst_livekit_streams_find (self->streams, publication->sid) : NULL;
+  if (slot) {
+    name = g_strdup (slot->pad_name);
+    stream = gst_object_ref (slot->stream);
+    settings = slot->settings;
+  }
+  auto_subscribe = self->auto_subscribe;
   GST_OBJECT_UNLOCK (self);
-  if (!is_running)
+  if (stream == NULL)
     return NULL;
   /* The track has been published again before its old pad was taken away. */
   old = gst_element_get_static_pad (element, name);
   if (old) {
     gst_pad_push_event (old, gst_event_new_eos ());
-    gst_element_remove_pad (element, old);
+    remove_pad (self, old);
   }
-  pad = gst_livekit_src_pad_new (gst_element_get_pad_template (element,
-          publication->kind == LK_TRACK_VIDEO ? "video_%u" : "audio_%u"), name, track);
-  gst_livekit_src_pad_set_publication (pad, publication);
-  gst_pad_set_event_function (GST_PAD (pad), gst_livekit_src_pad_event);
-  gst_pad_set_query_function (GST_PAD (pad), gst_livekit_src_pad_query);
-  gst_pad_use_fixed_caps (GST_PAD (pad));
-  gst_pad_set_active (GST_PAD (pad), TRUE);
-  push_stream_start (self, GST_PAD (pad), stream_id, publication, caps);
-  GST_INFO_OBJECT (self, "pad=%s shows track sid=%s stream-id=%s", name, publication->sid, stream_id);
+  pad = make_pad (self, name, track, publication, &settings, auto_subscribe);
+  push_stream_start (self, GST_PAD (pad), stream, caps);
+  GST_INFO_OBJECT (self, "pad=%s shows track sid=%s stream-id=%s", name, publication->sid,
+      gst_stream_get_stream_id (stream));
   gst_element_add_pad (element, GST_PAD (pad));
-  post_collection (self);
+  gst_child_proxy_child_added (GST_CHILD_PROXY (self), G_OBJECT (pad), name);
   return GST_PAD (pad);
 }
 
@@ -288,8 +436,7 @@ hide_pad (GstLiveKitRemoteTrack * track, GstPad * pad, gpointer data)
   if (ours == NULL || GST_PAD (ours) != pad)
     return;
   gst_pad_set_active (pad, FALSE);
-  gst_element_remove_pad (data, pad);
-  post_collection (data);
+  remove_pad (data, pad);
 }
 
 static void
@@ -297,9 +444,15 @@ on_session_track_changed (GstLiveKitSession * session, GstLiveKitRemoteTrack * t
     const LkPublication * publication, gpointer data)
 {
   g_autoptr (GstLiveKitSrcPad) pad = find_pad (data, track);
+  g_autofree gchar *old_sid = NULL;
 
-  if (pad)
-    gst_livekit_src_pad_set_publication (pad, publication);
+  if (pad == NULL)
+    return;
+  g_object_get (pad, "track-sid", &old_sid, NULL);
+  gst_livekit_src_pad_set_publication (pad, publication);
+  /* What was set while the track had no session. */
+  if (g_strcmp0 (old_sid, publication->sid) != 0)
+    on_pad_settings_changed (pad, data);
 }
 
 static void
@@ -316,7 +469,9 @@ gst_livekit_src_prepare (GstLiveKitBin * bin, GstLiveKitSessionDelegate * delega
 {
   GstLiveKitSrc *self = GST_LIVEKIT_SRC (bin);
 
-  delegate->is_wanted = is_wanted;
+  delegate->tracks_listed = tracks_listed;
+  delegate->choose = choose;
+  delegate->get_quality = get_quality;
   delegate->tracks_known = on_session_tracks_known;
   delegate->track_changed = on_session_track_changed;
   delegate->remote_track.show_pad = show_pad;
@@ -324,6 +479,7 @@ gst_livekit_src_prepare (GstLiveKitBin * bin, GstLiveKitSessionDelegate * delega
   settings->room.needs_subscribe = TRUE;
   GST_OBJECT_LOCK (self);
   settings->latency_ms = self->latency_ms;
+  settings->shows_rtp = self->output == GST_LIVEKIT_OUTPUT_RTP;
   self->is_running = TRUE;
   self->group_id = gst_util_group_id_next ();
   GST_OBJECT_UNLOCK (self);
@@ -340,14 +496,16 @@ gst_livekit_src_stopping (GstLiveKitBin * bin)
 static void
 gst_livekit_src_stopped (GstLiveKitBin * bin)
 {
+  g_autoptr (GPtrArray) none = g_ptr_array_new ();
   g_autoptr (GList) pads = NULL;
 
   GST_OBJECT_LOCK (bin);
+  gst_livekit_streams_update (GST_LIVEKIT_SRC (bin)->streams, "", none);
   pads = g_list_copy_deep (GST_ELEMENT (bin)->srcpads, (GCopyFunc) (GCallback) gst_object_ref, NULL);
   GST_OBJECT_UNLOCK (bin);
   for (GList * item = pads; item; item = item->next) {
     gst_pad_set_active (item->data, FALSE);
-    gst_element_remove_pad (GST_ELEMENT (bin), item->data);
+    remove_pad (GST_LIVEKIT_SRC (bin), item->data);
     gst_object_unref (item->data);
   }
 }
@@ -382,6 +540,10 @@ gst_livekit_src_send_event (GstElement * element, GstEvent * event)
 {
   g_autoptr (GstLiveKitSession) session = NULL;
 
+  if (GST_EVENT_TYPE (event) == GST_EVENT_SELECT_STREAMS) {
+    select_streams (GST_LIVEKIT_SRC (element), event);
+    return TRUE;
+  }
   if (GST_EVENT_TYPE (event) != GST_EVENT_EOS)
     return GST_ELEMENT_CLASS (gst_livekit_src_parent_class)->send_event (element, event);
   gst_event_unref (event);
@@ -397,7 +559,6 @@ static void
 gst_livekit_src_set_property (GObject * object, guint id, const GValue * value, GParamSpec * pspec)
 {
   GstLiveKitSrc *self = GST_LIVEKIT_SRC (object);
-  g_autoptr (GstLiveKitSession) session = NULL;
 
   GST_OBJECT_LOCK (self);
   switch (id) {
@@ -405,16 +566,25 @@ gst_livekit_src_set_property (GObject * object, guint id, const GValue * value, 
       g_free (self->tracks);
       self->tracks = g_value_dup_string (value);
       break;
+    case PROP_AUTO_SUBSCRIBE:
+      self->auto_subscribe = g_value_get_boolean (value);
+      break;
     case PROP_LATENCY:
       self->latency_ms = g_value_get_uint (value);
+      break;
+    case PROP_OUTPUT:
+      self->output = g_value_get_enum (value);
+      break;
+    case PROP_VIDEO_QUALITY:
+      self->video_quality = g_value_get_enum (value);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   }
   GST_OBJECT_UNLOCK (self);
-  session = gst_livekit_bin_ref_session (GST_LIVEKIT_BIN (self));
-  if (session && id == PROP_TRACKS)
-    gst_livekit_session_update_choice (session);
+  if (id == PROP_AUTO_SUBSCRIBE)
+    update_pads (self);
+  update_choice (self);
 }
 
 static void
@@ -427,13 +597,84 @@ gst_livekit_src_get_property (GObject * object, guint id, GValue * value, GParam
     case PROP_TRACKS:
       g_value_set_string (value, self->tracks);
       break;
+    case PROP_AUTO_SUBSCRIBE:
+      g_value_set_boolean (value, self->auto_subscribe);
+      break;
     case PROP_LATENCY:
       g_value_set_uint (value, self->latency_ms);
+      break;
+    case PROP_OUTPUT:
+      g_value_set_enum (value, self->output);
+      break;
+    case PROP_VIDEO_QUALITY:
+      g_value_set_enum (value, self->video_quality);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   }
   GST_OBJECT_UNLOCK (self);
+}
+
+/* --- URIs --- */
+
+static GstURIType
+gst_livekit_src_uri_get_type (GType type)
+{
+  return GST_URI_SRC;
+}
+
+static const gchar *const *
+gst_livekit_src_uri_get_protocols (GType type)
+{
+  return gst_livekit_uri_protocols;
+}
+
+static gchar *
+gst_livekit_src_uri_get_uri (GstURIHandler * handler)
+{
+  g_auto (GStrv) names = NULL;
+
+  GST_OBJECT_LOCK (handler);
+  names = g_strdupv (GST_LIVEKIT_SRC (handler)->uri_names);
+  GST_OBJECT_UNLOCK (handler);
+  return names ? gst_livekit_uri_make (G_OBJECT (handler), (const gchar * const *) names) : NULL;
+}
+
+static gboolean
+gst_livekit_src_uri_set_uri (GstURIHandler * handler, const gchar * uri, GError ** error)
+{
+  GstLiveKitSrc *self = GST_LIVEKIT_SRC (handler);
+  g_auto (GStrv) old_names = NULL;
+  g_auto (GStrv) names = NULL;
+  GstState state;
+
+  GST_OBJECT_LOCK (self);
+  state = GST_STATE (self);
+  old_names = g_strdupv (self->uri_names);
+  GST_OBJECT_UNLOCK (self);
+  if (state > GST_STATE_READY) {
+    g_set_error_literal (error, GST_URI_ERROR, GST_URI_ERROR_BAD_STATE, "The URI can be set in NULL and READY alone.");
+    return FALSE;
+  }
+  names = gst_livekit_uri_apply (G_OBJECT (self), uri, (const gchar * const *) old_names, error);
+  if (names == NULL)
+    return FALSE;
+  GST_OBJECT_LOCK (self);
+  g_strfreev (self->uri_names);
+  self->uri_names = g_steal_pointer (&names);
+  GST_OBJECT_UNLOCK (self);
+  return TRUE;
+}
+
+static void
+gst_livekit_src_uri_handler_init (gpointer iface, gpointer unused)
+{
+  GstURIHandlerInterface *handler = iface;
+
+  handler->get_type = gst_livekit_src_uri_get_type;
+  handler->get_protocols = gst_livekit_src_uri_get_protocols;
+  handler->get_uri = gst_livekit_src_uri_get_uri;
+  handler->set_uri = gst_livekit_src_uri_set_uri;
 }
 
 static void
@@ -443,7 +684,8 @@ gst_livekit_src_finalize (GObject * object)
 
   g_free (self->tracks);
   g_free (self->applied_tracks);
-  g_hash_table_unref (self->numbers);
+  g_strfreev (self->uri_names);
+  gst_livekit_streams_free (self->streams);
   g_clear_pointer (&self->patterns, gst_livekit_patterns_free);
   G_OBJECT_CLASS (gst_livekit_src_parent_class)->finalize (object);
 }
@@ -453,8 +695,59 @@ add_template (GstElementClass * klass, const gchar * name, LkTrackKind kind)
 {
   g_autoptr (GstCaps) caps = gst_livekit_codecs_output_caps (kind);
 
+  gst_caps_append (caps, gst_caps_new_simple ("application/x-rtp", "media", G_TYPE_STRING, lk_track_kind_name (kind),
+          NULL));
   gst_element_class_add_pad_template (klass, gst_pad_template_new_with_gtype (name, GST_PAD_SRC, GST_PAD_SOMETIMES,
           caps, GST_TYPE_LIVEKIT_SRC_PAD));
+}
+
+static void
+install_properties (GObjectClass * object_class)
+{
+  const GParamFlags ready = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
+  const GParamFlags playing = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
+
+  /**
+   * GstLiveKitSrc:tracks:
+   *
+   * Which tracks to show: patterns `identity/track`, comma-separated, with `*` and `?`. Without `/` a pattern means
+   * `identity/<!-- -->*`. A track is a name, a sid, camera, microphone, screen-share, screen-share-audio, audio or video.
+   * `/ , % * ?` inside identities and names are percent-escaped.
+   */
+  properties[PROP_TRACKS] = g_param_spec_string ("tracks", "Tracks",
+      "Patterns identity/track of what to show, comma-separated (unset = everything)", NULL, playing);
+  /**
+   * GstLiveKitSrc:auto-subscribe:
+   *
+   * Whether all tracks that `tracks` names are received. If not, their pads appear all the same, and only those are received
+   * that select-streams names, or whose `enabled` is set.
+   */
+  properties[PROP_AUTO_SUBSCRIBE] = g_param_spec_boolean ("auto-subscribe", "Auto subscribe",
+      "Receive every track shown (FALSE = only those that select-streams or a pad's enabled asks for)", TRUE, playing);
+  /**
+   * GstLiveKitSrc:latency:
+   *
+   * How long the jitter buffer waits for packets that are late or sent again. It adds no delay to what comes in order.
+   */
+  properties[PROP_LATENCY] = g_param_spec_uint ("latency", "Latency", "Milliseconds that the jitter buffer waits", 0,
+      10000, DEFAULT_LATENCY_MS, ready);
+  /**
+   * GstLiveKitSrc:output:
+   *
+   * What the pads give: encoded streams, or RTP packets behind the jitter buffer, for those who send them on.
+   */
+  properties[PROP_OUTPUT] = g_param_spec_enum ("output", "Output",
+      "Encoded and parsed streams, or RTP packets in order, as they came", GST_TYPE_LIVEKIT_OUTPUT,
+      GST_LIVEKIT_OUTPUT_ENCODED, ready);
+  /**
+   * GstLiveKitSrc:video-quality:
+   *
+   * Which layer of videos to ask for, where there are several. A pad's own quality, width and height win.
+   */
+  properties[PROP_VIDEO_QUALITY] = g_param_spec_enum ("video-quality", "Video quality",
+      "Which layer of videos to ask for (auto = the best that the connection carries; takes effect at once)",
+      GST_TYPE_LIVEKIT_VIDEO_QUALITY, GST_LIVEKIT_VIDEO_QUALITY_AUTO, playing);
+  g_object_class_install_properties (object_class, N_PROPERTIES, properties);
 }
 
 static void
@@ -474,36 +767,22 @@ gst_livekit_src_class_init (GstLiveKitSrcClass * klass)
   bin_class->stopping = gst_livekit_src_stopping;
   bin_class->stopped = gst_livekit_src_stopped;
   bin_class->ended = gst_livekit_src_ended;
-  /**
-   * GstLiveKitSrc:tracks:
-   *
-   * Which tracks to show: patterns `identity/track`, comma-separated, with `*` and `?`. Without `/` a pattern means
-   * `identity/<!-- -->*`. A track is a name, a sid, camera, microphone, screen-share, screen-share-audio, audio or video.
-   * `/ , % * ?` inside identities and names are percent-escaped.
-   */
-  properties[PROP_TRACKS] = g_param_spec_string ("tracks", "Tracks",
-      "Patterns identity/track of what to show, comma-separated (unset = everything)", NULL,
-      G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING);
-  /**
-   * GstLiveKitSrc:latency:
-   *
-   * How long the jitter buffer waits for packets that are late or sent again. It adds no delay to what comes in order.
-   */
-  properties[PROP_LATENCY] = g_param_spec_uint ("latency", "Latency", "Milliseconds that the jitter buffer waits", 0,
-      10000, DEFAULT_LATENCY_MS, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
-  g_object_class_install_properties (object_class, N_PROPERTIES, properties);
+  install_properties (object_class);
   add_template (element_class, "video_%u", LK_TRACK_VIDEO);
   add_template (element_class, "audio_%u", LK_TRACK_AUDIO);
   gst_element_class_set_static_metadata (element_class, "LiveKit source", "Source/Network/WebRTC",
       "Shows the audio and video tracks of a LiveKit room as pads", "The gst-livekit authors");
   gst_type_mark_as_plugin_api (GST_TYPE_LIVEKIT_SRC_PAD, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_LIVEKIT_OUTPUT, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_LIVEKIT_VIDEO_QUALITY, 0);
 }
 
 static void
 gst_livekit_src_init (GstLiveKitSrc * self)
 {
   self->latency_ms = DEFAULT_LATENCY_MS;
-  self->numbers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->auto_subscribe = TRUE;
+  self->streams = gst_livekit_streams_new ();
   gst_bin_set_suppressed_flags (GST_BIN (self), GST_ELEMENT_FLAG_SOURCE | GST_ELEMENT_FLAG_SINK);
   GST_OBJECT_FLAG_SET (self, GST_ELEMENT_FLAG_SOURCE);
 }

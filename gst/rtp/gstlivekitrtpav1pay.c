@@ -50,7 +50,7 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink", GST
     GST_STATIC_CAPS ("video/x-av1"));
 
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS ("application/x-rtp, media=(string)video, payload=(int)" GST_RTP_PAYLOAD_DYNAMIC_STRING ", "
+    GST_STATIC_CAPS ("application/x-rtp, media=(string)video, payload=(int)[ 35, 127 ], "
         "clock-rate=(int)90000, encoding-name=(string)AV1"));
 
 static GstStaticCaps taken_caps = GST_STATIC_CAPS ("video/x-av1, stream-format=(string)obu-stream, "

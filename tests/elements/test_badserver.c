@@ -353,7 +353,7 @@ GST_END_TEST;
 static Suite *
 badserver_suite (void)
 {
-  Suite *s = suite_create ("badserver");
+  Suite *s = element_suite_create ("badserver");
   TCase *t14 = tcase_create ("T14"), *t21 = tcase_create ("T21"), *t31 = tcase_create ("T31");
 
   suite_add_tcase (s, t14);

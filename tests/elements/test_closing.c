@@ -51,7 +51,7 @@ GST_END_TEST;
 static Suite *
 closing_suite (void)
 {
-  Suite *s = suite_create ("closing");
+  Suite *s = element_suite_create ("closing");
   TCase *tc = tcase_create ("T7");
 
   suite_add_tcase (s, tc);

@@ -157,6 +157,11 @@ GST_START_TEST (test_sink_templates)
   fail_unless (template_takes (video, "video/x-h264, stream-format=(string)avc, alignment=(string)au"));
   fail_unless (template_takes (video, "video/x-h264, stream-format=(string)byte-stream, alignment=(string)nal"));
   fail_unless (template_takes (video, "video/x-vp8"));
+  fail_unless (template_takes (video, "video/x-vp9, profile=(string)0"));
+  fail_if (template_takes (video, "video/x-vp9, profile=(string)1"));
+  fail_unless (template_takes (video, "video/x-av1, stream-format=(string)annexb"));
+  fail_unless (template_takes (video, "video/x-h265, profile=(string)main"));
+  fail_if (template_takes (video, "video/x-h265, profile=(string)main-10"));
   fail_if (template_takes (video, "video/x-h264, profile=(string)high-4:4:4"));
   fail_if (template_takes (video, "video/x-h264, profile=(string)high-4:2:2"));
   fail_if (template_takes (video, "video/x-h264, profile=(string)high-10"));
@@ -164,6 +169,9 @@ GST_START_TEST (test_sink_templates)
   fail_if (template_takes (video, "audio/x-opus"));
   fail_unless (template_takes (audio, "audio/x-opus, channel-mapping-family=(int)0, channels=(int)2"));
   fail_if (template_takes (audio, "audio/x-opus, channel-mapping-family=(int)1"));
+  fail_unless (template_takes (audio, "audio/x-mulaw, rate=(int)8000, channels=(int)1"));
+  fail_unless (template_takes (audio, "audio/x-alaw, rate=(int)8000, channels=(int)1"));
+  fail_if (template_takes (audio, "audio/x-alaw, rate=(int)16000, channels=(int)1"));
   fail_if (template_takes (audio, "audio/x-raw"));
   fail_if (template_takes (audio, "video/x-vp8"));
 }
@@ -180,6 +188,7 @@ GST_START_TEST (test_src_templates)
   fail_unless (template_takes (video, "video/x-h265, stream-format=(string)byte-stream, alignment=(string)au"));
   fail_unless (template_takes (video, "video/x-vp8"));
   fail_unless (template_takes (video, "video/x-vp9"));
+  fail_unless (template_takes (video, "video/x-av1, stream-format=(string)obu-stream, alignment=(string)tu"));
   fail_if (template_takes (video, "video/x-raw"));
   fail_unless (template_takes (audio, "audio/x-opus"));
   fail_unless (template_takes (audio, "audio/x-mulaw, rate=(int)8000, channels=(int)1"));

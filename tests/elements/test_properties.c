@@ -50,7 +50,10 @@ static const Row common[] = {
 /* §4 */
 static const Row of_src[] = {
   {"tracks", "gchararray", NULL, PLAYING},
+  {"auto-subscribe", "gboolean", "TRUE", PLAYING},
   {"latency", "guint", "100", READY},
+  {"output", "GstLiveKitOutput", "encoded", READY},
+  {"video-quality", "GstLiveKitVideoQuality", "auto", PLAYING},
 };
 
 /* §3 */
@@ -59,6 +62,7 @@ static const Row of_sink_pad[] = {
   {"source", "GstLiveKitTrackSource", "camera", READY},
   {"stream-name", "gchararray", NULL, READY},
   {"muted", "gboolean", "FALSE", PLAYING},
+  {"dtx", "gboolean", "FALSE", READY},
   {"bitrate", "guint", "0", READY},
   {"track-sid", "gchararray", NULL, READ_ONLY},
   {"active", "gboolean", "FALSE", READ_ONLY},
@@ -146,22 +150,30 @@ GST_START_TEST (test_pad_properties_are_as_promised)
 
 GST_END_TEST;
 
-/* The read-only properties of livekitsrc's pads, by their class: a pad needs a track. */
+/* The properties of livekitsrc's pads, by their class: a pad needs a track. */
 GST_START_TEST (test_src_pad_properties)
 {
-  static const gchar *const names[] = { "participant-identity", "participant-sid", "track-sid", "track-name", "source",
-    "muted", "stats"
+  static const struct { const gchar *name; guint flags; } rows[] = {
+    {"participant-identity", READ_ONLY}, {"participant-sid", READ_ONLY}, {"track-sid", READ_ONLY},
+    {"track-name", READ_ONLY}, {"source", READ_ONLY}, {"muted", READ_ONLY}, {"stats", READ_ONLY},
+    {"enabled", PLAYING}, {"quality", PLAYING}, {"width", PLAYING}, {"height", PLAYING}, {"max-framerate", PLAYING},
   };
   g_autoptr (GstElement) element = gst_object_ref_sink (gst_element_factory_make ("livekitsrc", NULL));
   GType type = GST_PAD_TEMPLATE_GTYPE (gst_element_get_pad_template (element, "video_%u"));
   GObjectClass *klass = g_type_class_ref (type);
+  guint n_own = 0, n;
+  g_autofree GParamSpec **specs = g_object_class_list_properties (klass, &n);
 
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
-    GParamSpec *spec = g_object_class_find_property (klass, names[i]);
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    GParamSpec *spec = g_object_class_find_property (klass, rows[i].name);
 
-    fail_unless (spec != NULL, "no property %s", names[i]);
-    fail_unless_equals_int (spec->flags & FLAGS, READ_ONLY);
+    fail_unless (spec != NULL, "no property %s", rows[i].name);
+    fail_unless_equals_int (spec->flags & FLAGS, rows[i].flags);
+    fail_unless (strlen (g_param_spec_get_blurb (spec)) > 10, "%s explains nothing", rows[i].name);
   }
+  for (guint i = 0; i < n; i++)
+    n_own += specs[i]->owner_type == type;
+  fail_unless_equals_int (n_own, G_N_ELEMENTS (rows));
   g_type_class_unref (klass);
 }
 
@@ -200,12 +212,18 @@ GST_START_TEST (test_enum_nicks)
   static const gchar *const states[] = { "disconnected", "connecting", "connected", "reconnecting", "failed" };
   static const gchar *const sources[] = { "unknown", "camera", "microphone", "screen-share", "screen-share-audio" };
   static const gchar *const policies[] = { "all", "relay" };
+  static const gchar *const outputs[] = { "encoded", "rtp" };
+  static const gchar *const qualities[] = { "auto", "low", "medium", "high" };
   g_autoptr (GstElement) element = gst_object_ref_sink (gst_element_factory_make ("livekitsink", NULL));
+  g_autoptr (GstElement) src = gst_object_ref_sink (gst_element_factory_make ("livekitsrc", NULL));
   g_autoptr (GstPad) pad = gst_element_request_pad_simple (element, "video_%u");
 
   check_nicks (g_type_from_name ("GstLiveKitConnectionState"), states, G_N_ELEMENTS (states));
   check_nicks (g_type_from_name ("GstLiveKitTrackSource"), sources, G_N_ELEMENTS (sources));
   check_nicks (g_type_from_name ("GstLiveKitIceTransportPolicy"), policies, G_N_ELEMENTS (policies));
+  check_nicks (g_type_from_name ("GstLiveKitOutput"), outputs, G_N_ELEMENTS (outputs));
+  check_nicks (g_type_from_name ("GstLiveKitVideoQuality"), qualities, G_N_ELEMENTS (qualities));
+  fail_unless (src != NULL);
   gst_element_release_request_pad (element, pad);
 }
 
@@ -356,7 +374,8 @@ GST_START_TEST (test_metadata)
   fail_unless (strstr (gst_element_factory_get_metadata (factory, GST_ELEMENT_METADATA_DESCRIPTION), "LiveKit"));
   fail_unless (gst_element_factory_get_metadata (factory, GST_ELEMENT_METADATA_LONGNAME) != NULL);
   fail_unless (gst_element_factory_get_metadata (factory, GST_ELEMENT_METADATA_AUTHOR) != NULL);
-  fail_unless_equals_int (gst_plugin_feature_get_rank (GST_PLUGIN_FEATURE (factory)), GST_RANK_NONE);
+  fail_unless_equals_int (gst_plugin_feature_get_rank (GST_PLUGIN_FEATURE (factory)),
+      is_src ? GST_RANK_PRIMARY : GST_RANK_NONE);
   fail_unless_equals_int (!!GST_OBJECT_FLAG_IS_SET (element, GST_ELEMENT_FLAG_SINK), !is_src);
   fail_unless_equals_int (!!GST_OBJECT_FLAG_IS_SET (element, GST_ELEMENT_FLAG_SOURCE), is_src);
   gst_object_unref (factory);
@@ -583,7 +602,7 @@ GST_END_TEST;
 static Suite *
 properties_suite (void)
 {
-  Suite *s = suite_create ("properties");
+  Suite *s = element_suite_create ("properties");
   TCase *facts = tcase_create ("facts"), *values = tcase_create ("values"), *joins = tcase_create ("environment");
   TCase *secrets = tcase_create ("secrets");
 

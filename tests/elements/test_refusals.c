@@ -10,6 +10,8 @@
 #include "elementfixture.h"
 #include "lktoken.h"
 
+#define ADD_TRACK LIVEKIT__SIGNAL_REQUEST__MESSAGE_ADD_TRACK
+
 static const gchar *const factories[] = { "livekitsink", "livekitsrc" };
 
 /* Room, no secret, and @wanted (may be NULL) are in the text or are not. */
@@ -502,6 +504,41 @@ GST_START_TEST (test_wrong_caps)
 
 GST_END_TEST;
 
+/* Beside other pads it is one track that fails, without a word upstream; with other caps it is published. */
+GST_START_TEST (test_wrong_caps_of_one_pad)
+{
+  ElementFixture *f = element_fixture_new ("livekitsink");
+  ElementFeeder *good = element_feeder_new (f, "video_%u", NULL, TRUE);
+  ElementFeeder *bad = element_feeder_new (f, "audio_%u", NULL, TRUE);
+  g_autoptr (GstMessage) warning = NULL;
+  g_autoptr (GstStructure) failed = NULL;
+  g_autoptr (GError) error = NULL;
+
+  element_fixture_play (f);
+  element_feeder_start (good);
+  element_feeder_set_caps (good, VP8_CAPS);
+  element_feeder_start (bad);
+  element_feeder_set_caps (bad, "audio/x-opus, rate=(int)48000, channels=(int)6, channel-mapping-family=(int)1, "
+      "stream-count=(int)4, coupled-count=(int)2");
+  fail_unless_equals_int (element_feeder_push (bad), GST_FLOW_OK);
+  warning = element_fixture_wait (f, GST_MESSAGE_WARNING);
+  gst_message_parse_warning (warning, &error, NULL);
+  check_text (error->message, "audio_0");
+  failed = element_fixture_wait_structure (f, "livekit-track", "action", "failed");
+  fail_unless_equals_string (gst_structure_get_string (failed, "pad"), "audio_0");
+  fail_unless_equals_string (element_fixture_request (f, ADD_TRACK, 0)->add_track->name, "video_0");
+  fail_unless_equals_int (element_feeder_push (good), GST_FLOW_OK);
+  element_feeder_set_caps (bad, OPUS_CAPS);
+  fail_unless_equals_int (element_feeder_push (bad), GST_FLOW_OK);
+  fail_unless_equals_string (element_fixture_request (f, ADD_TRACK, 1)->add_track->name, "audio_0");
+  element_fixture_expect_no_more_errors (f);
+  element_feeder_free (good);
+  element_feeder_free (bad);
+  element_fixture_free (f);
+}
+
+GST_END_TEST;
+
 GST_START_TEST (test_buffer_without_caps)
 {
   ElementFixture *f = element_fixture_new ("livekitsink");
@@ -647,7 +684,7 @@ add_token_tests (TCase * tc)
 static Suite *
 refusals_suite (void)
 {
-  Suite *s = suite_create ("refusals");
+  Suite *s = element_suite_create ("refusals");
   TCase *server = tcase_create ("server"), *token = tcase_create ("token"), *input = tcase_create ("input");
   TCase *leave = tcase_create ("leave");
 
@@ -657,6 +694,7 @@ refusals_suite (void)
   add_token_tests (token);
   suite_add_tcase (s, input);
   tcase_add_loop_test (input, test_wrong_caps, 0, G_N_ELEMENTS (wrong_caps));
+  tcase_add_test (input, test_wrong_caps_of_one_pad);
   tcase_add_test (input, test_buffer_without_caps);
   tcase_add_test (input, test_two_audio_pads_of_one_name);
   suite_add_tcase (s, leave);

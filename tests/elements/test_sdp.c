@@ -408,10 +408,10 @@ GST_START_TEST (test_write_codecs)
   fail_unless_equals_int (count_attributes (video, "rtcp-fb", "96 nack pli"), 1);
   fail_unless_equals_int (count_attributes (video, "rtcp-fb", ""), 3);
   gst_livekit_sdp_write_codecs (video, vp8, TRUE);
-  fail_unless_formats (video, "96 97 108 109 98 99 116 117");
+  fail_unless_formats (video, "96 97 108 109 98 99 35 36 116 117");
   gst_livekit_sdp_write_codecs (video, NULL, TRUE);
-  fail_unless_formats (video, "108 109 96 97 98 99 116 117");
-  fail_unless_equals_int (count_attributes (video, "rtpmap", ""), 8);
+  fail_unless_formats (video, "108 109 96 97 98 99 35 36 116 117");
+  fail_unless_equals_int (count_attributes (video, "rtpmap", ""), 10);
 
   gst_livekit_sdp_write_codecs (audio, opus, FALSE);
   fail_unless_formats (audio, "111");

@@ -64,7 +64,7 @@ GST_START_TEST (test_tracks_are_announced)
 {
   ElementFixture *f = element_fixture_new ("livekitsink");
   ElementFeeder *video = element_feeder_new (f, "video_%u", NULL, TRUE);
-  ElementFeeder *audio;
+  ElementFeeder *audio, *mono;
   const Livekit__AddTrackRequest *request;
 
   g_object_set (video->sink, "track-name", "front", "source", 3, "stream-name", "desk", "muted", TRUE, "bitrate",
@@ -88,8 +88,18 @@ GST_START_TEST (test_tracks_are_announced)
   request = element_fixture_request (f, ADD_TRACK, 1)->add_track;
   check_request (request, "audio_0", LIVEKIT__TRACK_TYPE__AUDIO, LIVEKIT__TRACK_SOURCE__MICROPHONE, 0, 0);
   fail_if (request->muted);
+  /* Stereo, and without dtx. */
+  fail_unless_equals_int (request->n_audio_features, 2);
+  fail_unless_equals_int (request->audio_features[0], LIVEKIT__AUDIO_TRACK_FEATURE__TF_STEREO);
+  fail_unless_equals_int (request->audio_features[1], LIVEKIT__AUDIO_TRACK_FEATURE__TF_NO_DTX);
+  mono = element_feeder_new (f, "audio_%u", NULL, TRUE);
+  g_object_set (mono->sink, "dtx", TRUE, NULL);
+  element_feeder_start (mono);
+  element_feeder_set_caps (mono, "audio/x-opus, rate=(int)48000, channels=(int)1, channel-mapping-family=(int)0");
+  fail_unless_equals_int (element_fixture_request (f, ADD_TRACK, 2)->add_track->n_audio_features, 0);
   element_feeder_free (video);
   element_feeder_free (audio);
+  element_feeder_free (mono);
   element_fixture_free (f);
 }
 
@@ -610,7 +620,7 @@ GST_END_TEST;
 static Suite *
 sink_suite (void)
 {
-  Suite *s = suite_create ("sink");
+  Suite *s = element_suite_create ("sink");
   TCase *pads = tcase_create ("pads"), *mute = tcase_create ("mute"), *eos = tcase_create ("eos");
   TCase *gate = tcase_create ("gate"), *states = tcase_create ("states");
 

@@ -591,7 +591,7 @@ GST_END_TEST;
 static Suite *
 src_suite (void)
 {
-  Suite *s = suite_create ("src");
+  Suite *s = element_suite_create ("src");
   TCase *states = tcase_create ("states"), *choice = tcase_create ("choice"), *messages = tcase_create ("messages");
   TCase *pads = tcase_create ("pads"), *end = tcase_create ("end");
 

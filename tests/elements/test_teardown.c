@@ -294,7 +294,7 @@ GST_END_TEST;
 static Suite *
 teardown_suite (void)
 {
-  Suite *s = suite_create ("teardown");
+  Suite *s = element_suite_create ("teardown");
   TCase *steps = tcase_create ("steps"), *closes = tcase_create ("closes"), *loops = tcase_create ("loops");
   TCase *progress = tcase_create ("progress");
 

@@ -75,6 +75,20 @@ def test_simulcast_vp8(bench):
     simulcast(bench, 'vp8', order=(2, 1, 0))
 
 
+def test_simulcast_skew(bench):
+    """The encoder of the largest layer is 120 ms slower than the others: the server still switches to it."""
+    bench.start_server()
+    browser = bench.browser()
+    text = layered(bench).replace('! k.video_2', '! queue min-threshold-time=120000000 ! k.video_2')
+    sender = bench.launch('publisher', text, '--watch=k')
+    bench.wait_published('alice', 1)
+    browser.call('join', bench.url, bench.token('viewer'))
+    choose_each(bench, browser)
+    log = (bench.folder / 'livekit-server.log').read_text(errors='replace')
+    check_equal(log.count('too far behind'), 0, 'refusals of the server to switch')
+    sender.end()
+
+
 def test_simulcast_v0(bench):
     """Three layers on a server that knows only v0."""
     server = bench.start_server()
@@ -208,4 +222,32 @@ def test_simulcast_other_aspect(bench):
     sender.wait_event('warning')
     check_equal(sorted(layer['width'] for layer in bench.wait_published('alice', 1)[0]['layers']), [240, 640, 1280],
                 'layers')
+    sender.end()
+
+
+CAMERAS = 20
+
+
+def test_simulcast_many(bench):
+    """20 cameras of three layers in one participant: all published, all layers of some watched in Chromium."""
+    bench.start_server()
+    names = ' '.join('video_%d::track-name=cam%d' % (3 * camera + layer, camera)
+                     for camera in range(CAMERAS) for layer in range(3))
+    text = [bench.element('sink', 'alice', name='k') + ' ' + names]
+    for layer, (width, height) in enumerate([(160, 90), (320, 180), (640, 360)]):
+        text.append('videotestsrc is-live=true ! video/x-raw,format=I420,width=%d,height=%d,framerate=10/1 ! vp8enc '
+                    'deadline=1 cpu-used=16 keyframe-max-dist=100 target-bitrate=%d ! tee name=t%d' % (
+                        width, height, 40000 << layer, layer))
+        text += ['t%d. ! queue ! k.video_%d' % (layer, 3 * camera + layer) for camera in range(CAMERAS)]
+    sender = bench.launch('publisher', ' '.join(text), '--watch=k', debug='2,livekit*:4')
+    wait_until(lambda: len(sender.events('livekit-track', action='published')) >= CAMERAS, 'all published', 30)
+    times = [line['t'] for line in sender.events('livekit-track', action='published')]
+    bench.note('%d tracks of 3 layers published %.2f s after the start', CAMERAS,
+               (times[-1] - sender.wait_event('start')['t']) / 1e6)
+    tracks = bench.wait_published('alice', CAMERAS)
+    check_equal([len(track['layers']) for track in tracks], [3] * CAMERAS, 'layers of each track')
+    browser = bench.browser()
+    browser.call('join', bench.url, bench.token('viewer'))
+    wait_until(lambda: len([track for track in browser.call('measure')['tracks'] if track.get('frames')]) == CAMERAS,
+               'the browser decodes all of them', 40, every=0.5)
     sender.end()

@@ -3,7 +3,9 @@
  * livelaunch: gst-launch with eyes, for the live tests. Runs a pipeline and prints what happens to it as JSON lines.
  *
  * Every line has "event" and "t", microseconds of the monotonic clock, which all processes of a test share. Commands
- * come on standard input: "eos", "set ELEMENT PROPERTY VALUE", "get ELEMENT PROPERTY", "release ELEMENT PAD", "quit".
+ * come on standard input: "eos", "set ELEMENT PROPERTY VALUE", "get ELEMENT PROPERTY", "release ELEMENT PAD",
+ * "unlink ELEMENT PAD" and "relink ELEMENT PAD" (what a pad feeds), "branch-state PAD ready|playing" (the same),
+ * "probe" (threads, descriptors and memory of the process), "rtp" (packets sent, by payload type), "quit".
  */
 
 #include <malloc.h>
@@ -14,6 +16,7 @@
 #include <json-glib/json-glib.h>
 
 #include "../../examples/framemark.h"
+#include "rtpwatch.h"
 
 #define CYCLE_DEADLINE_US (20 * G_USEC_PER_SEC)
 #define SETTLE_DEADLINE_US (3 * G_USEC_PER_SEC)
@@ -38,9 +41,9 @@ typedef struct
   gint result;
 } App;
 
-static gchar **opt_watch, **opt_branch, **opt_paint, **opt_read, **opt_digest, **opt_declare;
+static gchar **opt_caps, **opt_watch, **opt_branch, **opt_paint, **opt_read, **opt_digest, **opt_declare;
 static gint opt_cycles, opt_until = 20, opt_pads = 1;
-static gboolean opt_stay;
+static gboolean opt_stay, opt_rtp;
 
 static const GOptionEntry entries[] = {
   {"watch", 'w', 0, G_OPTION_ARG_STRING_ARRAY, &opt_watch, "Report pads, first buffers, gaps and EOS", "ELEMENT"},
@@ -49,6 +52,8 @@ static const GOptionEntry entries[] = {
   {"read", 'r', 0, G_OPTION_ARG_STRING_ARRAY, &opt_read, "Print the numbers of frames that reach it", "ELEMENT"},
   {"digest", 'd', 0, G_OPTION_ARG_STRING_ARRAY, &opt_digest, "Print digests of buffers that reach it", "ELEMENT"},
   {"declare", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_declare, "Make it declare 2 s of latency", "ELEMENT"},
+  {"rtp", 0, 0, G_OPTION_ARG_NONE, &opt_rtp, "Count the packets that are sent, for the command", NULL},
+  {"caps", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_caps, "Print the caps that leave it", "ELEMENT"},
   {"stay", 0, 0, G_OPTION_ARG_NONE, &opt_stay, "Go on after EOS", NULL},
   {"cycles", 'c', 0, G_OPTION_ARG_INT, &opt_cycles, "Go N times to PLAYING and back to NULL", "N"},
   {"until", 'u', 0, G_OPTION_ARG_INT, &opt_until, "Buffers on each watched pad that end a cycle", "N"},
@@ -269,6 +274,19 @@ digest_probe (GstPad * pad, GstPadProbeInfo * info, gpointer name)
   return GST_PAD_PROBE_OK;
 }
 
+static GstPadProbeReturn
+caps_probe (GstPad * pad, GstPadProbeInfo * info, gpointer name)
+{
+  GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+  GstCaps *caps;
+
+  if (GST_EVENT_TYPE (event) == GST_EVENT_CAPS) {
+    gst_event_parse_caps (event, &caps);
+    emit (gst_structure_new ("caps", "element", G_TYPE_STRING, name, "caps", GST_TYPE_CAPS, caps, NULL));
+  }
+  return GST_PAD_PROBE_OK;
+}
+
 /* Called with the answer of what is upstream. */
 static GstPadProbeReturn
 declare_probe (GstPad * pad, GstPadProbeInfo * info, gpointer data)
@@ -319,6 +337,7 @@ install_watches (App * app)
   add_probes (app, opt_paint, "src", GST_PAD_PROBE_TYPE_BUFFER, paint_probe);
   add_probes (app, opt_read, "sink", GST_PAD_PROBE_TYPE_BUFFER, read_probe);
   add_probes (app, opt_digest, "sink", GST_PAD_PROBE_TYPE_BUFFER, digest_probe);
+  add_probes (app, opt_caps, "src", GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, caps_probe);
   add_probes (app, opt_declare, "src", GST_PAD_PROBE_TYPE_QUERY_UPSTREAM | GST_PAD_PROBE_TYPE_PULL, declare_probe);
 }
 
@@ -327,9 +346,14 @@ install_watches (App * app)
 static void
 emit_error (GstMessage * message, const gchar * event, GError * error, const gchar * debug)
 {
+  const GstStructure *details = NULL;
+
+  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR)
+    gst_message_parse_error_details (message, &details);
   emit (gst_structure_new (event, "source", G_TYPE_STRING, GST_OBJECT_NAME (message->src),
           "domain", G_TYPE_STRING, g_quark_to_string (error->domain), "code", G_TYPE_INT, error->code,
-          "text", G_TYPE_STRING, error->message, "debug", G_TYPE_STRING, debug, NULL));
+          "text", G_TYPE_STRING, error->message, "debug", G_TYPE_STRING, debug,
+          "reason", G_TYPE_STRING, details ? gst_structure_get_string (details, "reason") : NULL, NULL));
 }
 
 static void
@@ -391,16 +415,61 @@ bus_message (GstBus * bus, GstMessage * message, gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+/* The process */
+
+static guint
+count_entries (const gchar * path)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  guint n = 0;
+
+  while (dir != NULL && g_dir_read_name (dir) != NULL)
+    n++;
+  return n;
+}
+
+/* Without what the allocator keeps for later. */
+static guint
+resident_kib (void)
+{
+  g_autofree gchar *status = NULL;
+  const gchar *line;
+
+  malloc_trim (0);
+  if (!g_file_get_contents ("/proc/self/status", &status, NULL, NULL) || !(line = strstr (status, "VmRSS:")))
+    return 0;
+  return (guint) g_ascii_strtoull (line + strlen ("VmRSS:"), NULL, 10);
+}
+
+static void
+emit_probe (void)
+{
+  emit (gst_structure_new ("probe", "threads", G_TYPE_UINT, count_entries ("/proc/self/task"),
+          "fds", G_TYPE_UINT, count_entries ("/proc/self/fd"), "rss-kib", G_TYPE_UINT, resident_kib (), NULL));
+}
+
 /* Commands */
+
+static void
+emit_rtp (gpointer structure)
+{
+  emit (structure);
+}
 
 static void
 print_property (App * app, const gchar * name, const gchar * property)
 {
-  g_autoptr (GstElement) element = find (app, name);
+  g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (app->pipeline), name);
   g_auto (GValue) value = G_VALUE_INIT;
   GstStructure *structure = gst_structure_new ("property", "element", G_TYPE_STRING, name,
       "property", G_TYPE_STRING, property, NULL);
 
+  /* playbin3 adds its sinks late. */
+  if (element == NULL) {
+    gst_structure_set (structure, "value", G_TYPE_STRING, "", NULL);
+    emit (structure);
+    return;
+  }
   if (GST_IS_CHILD_PROXY (element))
     gst_child_proxy_get_property (GST_CHILD_PROXY (element), property, &value);
   else
@@ -444,6 +513,37 @@ release_pad (App * app, const gchar * name, const gchar * pad_name)
   gst_pad_add_probe (peer, GST_PAD_PROBE_TYPE_BLOCK_DOWNSTREAM, block_probe, NULL, NULL);
 }
 
+static GstElement *
+find_branch (App * app, const gchar * pad_name)
+{
+  GstElement *branch = NULL;
+
+  g_mutex_lock (&app->lock);
+  for (guint i = 0; i < app->pads->len; i++) {
+    PadWatch *watch = g_ptr_array_index (app->pads, i);
+
+    if (watch->branch && !watch->gone && g_str_equal (watch->name, pad_name))
+      branch = watch->branch;
+  }
+  g_mutex_unlock (&app->lock);
+  if (branch == NULL)
+    g_error ("nothing is linked to %s", pad_name);
+  return branch;
+}
+
+static void
+link_branch (App * app, const gchar * name, const gchar * pad_name, gboolean is_linked)
+{
+  g_autoptr (GstElement) element = find (app, name);
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (element, pad_name);
+  g_autoptr (GstPad) sink = gst_element_get_static_pad (find_branch (app, pad_name), "sink");
+
+  if (is_linked)
+    gst_pad_link (pad, sink);
+  else
+    gst_pad_unlink (pad, sink);
+}
+
 static void
 set_property (App * app, const gchar * name, const gchar * property, const gchar * value)
 {
@@ -469,10 +569,21 @@ run_command (App * app, gchar ** words)
     gst_element_send_event (app->pipeline, gst_event_new_eos ());
   else if (n == 1 && g_str_equal (words[0], "quit"))
     g_main_loop_quit (app->loop);
+  else if (n == 1 && g_str_equal (words[0], "probe"))
+    emit_probe ();
+  else if (n == 1 && g_str_equal (words[0], "rtp"))
+    g_list_free_full (rtp_watch_read (), emit_rtp);
   else if (n == 3 && g_str_equal (words[0], "get"))
     print_property (app, words[1], words[2]);
   else if (n == 3 && g_str_equal (words[0], "release"))
     release_pad (app, words[1], words[2]);
+  else if (n == 3 && g_str_equal (words[0], "unlink"))
+    link_branch (app, words[1], words[2], FALSE);
+  else if (n == 3 && g_str_equal (words[0], "relink"))
+    link_branch (app, words[1], words[2], TRUE);
+  else if (n == 3 && g_str_equal (words[0], "branch-state"))
+    gst_element_set_state (find_branch (app, words[1]),
+        g_str_equal (words[2], "ready") ? GST_STATE_READY : GST_STATE_PLAYING);
   else if (n == 4 && g_str_equal (words[0], "set"))
     set_property (app, words[1], words[2], words[3]);
   else
@@ -513,30 +624,6 @@ run_once (App * app)
   gst_element_set_state (app->pipeline, GST_STATE_NULL);
   emit (gst_structure_new ("stopped", "us", G_TYPE_INT64, g_get_monotonic_time () - start, NULL));
   gst_bus_remove_watch (bus);
-}
-
-static guint
-count_entries (const gchar * path)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  guint n = 0;
-
-  while (dir != NULL && g_dir_read_name (dir) != NULL)
-    n++;
-  return n;
-}
-
-/* Without what the allocator keeps for later. */
-static guint
-resident_kib (void)
-{
-  g_autofree gchar *status = NULL;
-  const gchar *line;
-
-  malloc_trim (0);
-  if (!g_file_get_contents ("/proc/self/status", &status, NULL, NULL) || !(line = strstr (status, "VmRSS:")))
-    return 0;
-  return (guint) g_ascii_strtoull (line + strlen ("VmRSS:"), NULL, 10);
 }
 
 /* Handles what is on the bus; TRUE if it was an error. */
@@ -683,6 +770,8 @@ main (int argc, char **argv)
   app.branches = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   app.pads = g_ptr_array_new_with_free_func ((GDestroyNotify) pad_watch_free);
   install_watches (&app);
+  if (opt_rtp)
+    rtp_watch_install (GST_BIN (app.pipeline));
   if (opt_cycles > 0)
     run_cycles (&app);
   else

@@ -9,49 +9,17 @@ LIVEKIT_SERVER names one), Chromium, Node.js with livekit-client and playwright-
 """
 
 import argparse
-import importlib
 import os
 import pathlib
 import sys
-import time
-import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from harness import Bench, Failure  # noqa: E402
+from runner import find_tests, run_test  # noqa: E402
 
 MODULES = ['check_harness', 'check_loopback', 'check_browser', 'check_sdk', 'check_refusals', 'check_files',
-           'check_many', 'check_simulcast', 'check_cycles']
-
-
-def find_tests():
-    """Functions test_… of the modules in their order, by name with dashes."""
-    tests = {}
-    for name in MODULES:
-        module = importlib.import_module(name)
-        for attribute, value in vars(module).items():
-            if attribute.startswith('test_'):
-                tests[attribute[len('test_'):].replace('_', '-')] = value
-    return tests
-
-
-def run_test(name, function, build):
-    start = time.monotonic()
-    bench = Bench(name, build)
-    problem = None
-    try:
-        with bench:
-            function(bench)
-            bench.check_logs()
-    except Failure as failure:
-        problem = str(failure)
-    except Exception:  # a fault of the test itself is a failure as well
-        problem = traceback.format_exc()
-    print('%s %s (%.1f s)' % ('FAILED' if problem else 'ok', name, time.monotonic() - start))
-    for note in bench.notes + ([problem, 'logs: %s' % bench.folder] if problem else []):
-        print('    ' + note.replace('\n', '\n    '))
-    sys.stdout.flush()
-    return problem is None
+           'check_many', 'check_simulcast', 'check_choosing', 'check_examples', 'check_extensions', 'check_codecs',
+           'check_input', 'check_encoders', 'check_cycles']
 
 
 def main():
@@ -61,7 +29,7 @@ def main():
     parser.add_argument('--names', dest='names_only', action='store_true', help='print the names only')
     parser.add_argument('names', nargs='*')
     options = parser.parse_args()
-    tests = find_tests()
+    tests = find_tests(MODULES)
     if options.list:
         for name, function in tests.items():
             print('%-28s %s' % (name, (function.__doc__ or '').strip().splitlines()[0]))
@@ -72,7 +40,7 @@ def main():
     unknown = [name for name in options.names if name not in tests]
     if unknown:
         parser.error('no such test: ' + ', '.join(unknown))
-    results = [run_test(name, tests[name], options.build) for name in options.names or tests]
+    results = [not run_test(name, tests[name], options.build)['problem'] for name in options.names or tests]
     print('%d passed, %d failed' % (results.count(True), results.count(False)))
     return 0 if all(results) else 1
 

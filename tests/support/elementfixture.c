@@ -98,6 +98,16 @@ element_fixture_free (ElementFixture * f)
   g_free (f);
 }
 
+Suite *
+element_suite_create (const gchar * name)
+{
+  g_autoptr (GstElement) dtlsdec = gst_element_factory_make ("dtlsdec", NULL);
+
+  if (dtlsdec)
+    gst_object_ref_sink (dtlsdec);
+  return suite_create (name);
+}
+
 GstStateChangeReturn
 element_fixture_set_state (ElementFixture * f, GstState state)
 {

@@ -23,6 +23,10 @@ typedef struct
 } ElementFixture;
 
 /* The element has server-url, room "lab", identity "tester" and a key set, and no join-timeout. */
+/* As suite_create(), before the tests are forked: each would else make the DTLS key of its process anew, which takes a second on
+ * a loaded machine. */
+Suite *element_suite_create (const gchar * name);
+
 ElementFixture *element_fixture_new (const gchar * factory);
 /* To NULL, in less than 2 s, and no error was posted that nobody expected. */
 void element_fixture_free (ElementFixture * f);

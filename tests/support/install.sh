@@ -14,8 +14,9 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/gst-livekit
 build_packages='gcc libc6-dev meson ninja-build pkg-config protobuf-c-compiler libprotobuf-c-dev libsoup-3.0-dev
   libjson-glib-dev libssl-dev libnice-dev libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
   libgstreamer-plugins-bad1.0-dev'
-media_packages='gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
-  gstreamer1.0-plugins-ugly gstreamer1.0-x gstreamer1.0-nice gstreamer1.0-libav'
+media_packages='gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-base-apps
+  gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-x gstreamer1.0-nice
+  gstreamer1.0-libav'
 
 started=$(date +%s)
 
@@ -148,6 +149,18 @@ need_server () {
     LIVEKIT_SERVER=$cache/bin/server
   fi
   export LIVEKIT_SERVER
+}
+
+# The participant by the Go SDK in $cache/bin/gopeer, again when its source changes.
+need_go_peer () {
+  if ! cat "$root"/tests/live/gopeer/* | cmp -s - "$cache/bin/gopeer.done"; then
+    go=$(find_go) || exit 1
+    say "building tests/live/gopeer with $go (a few minutes the first time)"
+    mkdir -p "$cache/bin"
+    quietly "$cache/gopeer.log" env GOTOOLCHAIN=local CGO_ENABLED=0 \
+      "$go" -C "$root/tests/live/gopeer" build -o "$cache/bin/gopeer" .
+    cat "$root"/tests/live/gopeer/* > "$cache/bin/gopeer.done"
+  fi
 }
 
 need_node () {

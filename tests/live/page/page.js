@@ -106,13 +106,17 @@ window.watch = async (enabled) => {
 };
 
 // Publishes the (fake) camera and microphone; resolves when both are published.
-window.publish = async ({ codec = 'vp8', width = 640, height = 480, fps = 30, audio = true, video = true } = {}) => {
+window.publish = async ({
+  codec = 'vp8', width = 640, height = 480, fps = 30, audio = true, video = true, ...more
+} = {}) => {
   const tracks = await createLocalTracks({
     audio, video: video && { resolution: { width, height, frameRate: fps } },
   });
 
   for (const track of tracks) {
-    await room.localParticipant.publishTrack(track, { simulcast: false, videoCodec: codec, red: false, dtx: false });
+    await room.localParticipant.publishTrack(track, {
+      simulcast: false, videoCodec: codec, red: false, dtx: false, ...more,
+    });
   }
   return tracks.map((track) => ({ sid: track.sid, kind: track.kind }));
 };

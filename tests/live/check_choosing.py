@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What livekitsrc asks for: tracks, quality, nothing for unused pads; RTP packets; URIs in GStreamer's players."""
+
+import re
+import subprocess
+import time
+import urllib.parse
+
+from check_browser import TONE
+from check_simulcast import SIZES, layered
+from harness import check, check_at_least, check_at_most, check_equal, let_pass, wait_until
+
+VP8 = 'videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 ! vp8enc deadline=1'
+FRAME_BYTES = 640 * 480 * 3 // 2
+
+
+def uri(bench, **properties):
+    query = urllib.parse.urlencode(dict({'identity': 'viewer'}, **properties))
+    return '%s/%s?%s' % (bench.url.replace('ws', 'livekit', 1), bench.room, query)
+
+
+def publish(bench):
+    browser = bench.browser()
+    browser.call('join', bench.url, bench.token('chromium'), {'dynacast': True})
+    browser.call('publish', {'codec': 'vp8'})
+    wait_until(lambda: browser.call('sent').get('video', {}).get('frames', 0) > 30, 'the browser sends')
+    return browser
+
+
+def run_tool(bench, name, *command, seconds=30):
+    """Runs a program of GStreamer's to its end, or for so many seconds, and returns what it printed."""
+    output = bench.folder / (name + '.log')
+    with open(output, 'wb') as file:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+                                   env=bench.environment())
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait(10)
+    return output.read_text(errors='replace')
+
+
+def rendered(launch, sink):
+    """Buffers that a sink has rendered; 0 while there is no such sink."""
+    found = re.search(r'rendered\W+guint64\W+(\d+)', launch.get(sink, 'stats'))
+    return int(found[1]) if found else 0
+
+
+def test_browser_uri_play(bench):
+    """gst-play-1.0 livekit://… decodes a Chromium publisher."""
+    bench.start_server()
+    publish(bench)
+    file = bench.temporary / 'frames.i420'
+    text = run_tool(bench, 'gst-play', 'gst-play-1.0', '--no-interactive', '--audiosink=fakesink',
+                    '--videosink=videoconvert ! video/x-raw,format=I420,width=640,height=480 ! filesink location=%s'
+                    % file, uri(bench), seconds=8)
+    check('ERROR' not in text, 'gst-play-1.0: %s', text)
+    frames = file.stat().st_size / FRAME_BYTES if file.exists() else 0
+    bench.note('%d frames in 8 s', frames)
+    check_at_least(frames, 90, 'frames')
+
+
+def test_browser_uri_playbin3(bench):
+    """playbin3 shows a Chromium publisher, picture and sound."""
+    bench.start_server()
+    publish(bench)
+    player = bench.launch('player', 'playbin3 uri="%s" video-sink="fakesink name=v sync=true" '
+                          'audio-sink="fakesink name=a sync=true"' % uri(bench))
+
+    wait_until(lambda: rendered(player, 'v') > 0 and rendered(player, 'a') > 0, 'both sinks have data')
+    first = rendered(player, 'v'), rendered(player, 'a')
+    let_pass(4)
+    last = rendered(player, 'v'), rendered(player, 'a')
+    bench.note('in 4 s: %d frames, %d pieces of sound', last[0] - first[0], last[1] - first[1])
+    check_at_least(last[0] - first[0], 100, 'frames in 4 s')
+    check_at_least(last[1] - first[1], 150, 'buffers of sound in 4 s')
+    player.end()
+
+
+def test_browser_uri_discoverer(bench):
+    """gst-discoverer-1.0 names the codecs."""
+    bench.start_server()
+    publish(bench)
+    text = run_tool(bench, 'gst-discoverer', 'gst-discoverer-1.0', uri(bench), seconds=30)
+    bench.note('%s', text)
+    check('VP8' in text, 'no VP8')
+    check('Opus' in text, 'no Opus')
+
+
+def bytes_of(receiver, pad):
+    text = receiver.get('s', pad + '::stats')
+    return int(re.search(r'bytes-received\W+guint64\W+(\d+)', text)[1])
+
+
+def key_frames_of(receiver, pad):
+    text = receiver.get('s', pad + '::stats')
+    return int(re.search(r'key-frames-received\W+guint64\W+(\d+)', text)[1])
+
+
+def dropped_of(receiver, pad):
+    text = receiver.get('s', pad + '::stats')
+    return int(re.search(r'frames-dropped\W+guint64\W+(\d+)', text)[1])
+
+
+def taken(receiver, pad, seconds):
+    """Bytes and frames that came for a pad meanwhile, wanted or not."""
+    before = bytes_of(receiver, pad), dropped_of(receiver, pad)
+    let_pass(seconds)
+    return bytes_of(receiver, pad) - before[0], dropped_of(receiver, pad) - before[1]
+
+
+def unused(bench, stop, start):
+    """Nothing comes for a pad after `stop`, and dynacast stops the publisher; after `start` there is a key frame."""
+    browser = publish(bench)
+    receiver = bench.launch('receiver', bench.element('src', 'viewer', name='s'), '--watch=s',
+                            '--branch=s=fakesink sync=false')
+    receiver.wait_event('first-buffer', pad='video_0')
+    let_pass(2)
+    check_at_least(taken(receiver, 'video_0', 2)[0], 20000, 'bytes in 2 s while linked')
+    for _ in range(2):
+        stop(receiver)
+        let_pass(3)
+        check_equal(taken(receiver, 'video_0', 2), (0, 0), 'bytes and frames that came for an unused pad')
+        wait_until(lambda: quiet(browser), 'the browser sends no video', 20)
+        keys = key_frames_of(receiver, 'video_0')
+        start(receiver)
+        took = seconds_until(lambda: key_frames_of(receiver, 'video_0') > keys)
+        bench.note('key frame after %.2f s', took)
+        check_at_most(took, 1, 'seconds until the key frame')
+        check_at_least(taken(receiver, 'video_0', 2)[0], 10000, 'bytes in 2 s when linked again')
+    check(not receiver.events('error'), 'errors')
+    receiver.end()
+
+
+def quiet(browser):
+    before = browser.call('sent')['video']['frames']
+    let_pass(1)
+    return browser.call('sent')['video']['frames'] == before
+
+
+def seconds_until(condition):
+    start = time.monotonic()
+    wait_until(condition, 'a key frame', 10, every=0.01)
+    return time.monotonic() - start
+
+
+def test_browser_unlinked_pad(bench):
+    """An unlinked pad receives nothing, the publisher stops; linked, it has a key frame within a second."""
+    bench.start_server()
+    unused(bench, lambda receiver: receiver.tell('unlink s video_0'),
+           lambda receiver: receiver.tell('relink s video_0'))
+
+
+def test_browser_flushing_pad(bench):
+    """The same for a pad whose sink is in READY."""
+    bench.start_server()
+    unused(bench, lambda receiver: receiver.tell('branch-state video_0 ready'),
+           lambda receiver: receiver.tell('branch-state video_0 playing'))
+
+
+def test_choose_tracks(bench):
+    """Tracks come and go by tracks, enabled and auto-subscribe; each time with a key frame, on the same pad name."""
+    bench.start_server()
+    choose_tracks(bench)
+
+
+def test_choose_tracks_v0(bench):
+    """The same on a server that knows only v0."""
+    bench.start_server()
+    bench.start_v0_proxy()
+    choose_tracks(bench)
+
+
+def choose_tracks(bench):
+    bench.launch('publisher', '%s ! %s %s ! k.audio_0' % (VP8, bench.element('sink', 'alice', name='k'), TONE))
+    bench.wait_published('alice', 2)
+    receiver = bench.launch('receiver', bench.element('src', 'viewer', name='s', **{'auto-subscribe': 'false'}),
+                            '--watch=s', '--branch=s=fakesink sync=false')
+    receiver.wait_event('pad-added', pad='video_0', enabled=False)
+    receiver.wait_event('pad-added', pad='audio_0', enabled=False)
+    check_equal(taken(receiver, 'video_0', 1), (0, 0), 'bytes and frames of a pad that is not enabled')
+    for _ in range(3):
+        keys = key_frames_of(receiver, 'video_0')
+        receiver.tell('set s video_0::enabled true')
+        took = seconds_until(lambda before=keys: key_frames_of(receiver, 'video_0') > before)
+        bench.note('enabled: key frame after %.2f s', took)
+        check_equal(dropped_of(receiver, 'audio_0'), 0, 'audio frames that nobody asked for')
+        receiver.tell('set s video_0::enabled false')
+        let_pass(0.5)
+        check_equal(taken(receiver, 'video_0', 1), (0, 0), 'bytes and frames after that')
+    receiver.tell('set s auto-subscribe true')
+    receiver.wait_event('first-buffer', pad='audio_0')
+    receiver.tell('set s tracks */audio')
+    receiver.wait_event('pad-removed', pad='video_0')
+    mark = len(receiver.lines)
+    receiver.tell('set s tracks *')
+    receiver.wait_event('pad-added', pad='video_0', after=mark)
+    receiver.tell('set s video_0::enabled true')
+    check(receiver.wait_event('first-buffer', pad='video_0', after=mark)['key'], 'the first buffer is a key frame')
+    check(not receiver.events('error'), 'errors')
+    receiver.end()
+
+
+def size_of(receiver):
+    """Width and height of what the element c last let through."""
+    with receiver.new_line:
+        caps = [line['caps'] for line in receiver.lines if line.get('event') == 'caps']
+    found = caps and re.search(r'width\W+int\W+(\d+)\W+height\W+int\W+(\d+)', caps[-1])
+    return found and (int(found[1]), int(found[2]))
+
+
+def test_choose_by_launch_line(bench):
+    """A pad's property in a launch line is set when the pad comes."""
+    bench.start_server()
+    bench.launch('publisher', '%s ! %s %s ! k.audio_0' % (VP8, bench.element('sink', 'alice', name='k'), TONE))
+    bench.wait_published('alice', 2)
+    text = bench.element('src', 'viewer', name='s', **{'auto-subscribe': 'false'}) + ' video_0::enabled=true'
+    receiver = bench.launch('receiver', text, '--watch=s', '--branch=s=fakesink sync=false')
+    receiver.wait_event('first-buffer', pad='video_0')
+    receiver.wait_event('first-gap', pad='audio_0')
+    check_equal(bytes_of(receiver, 'audio_0'), 0, 'bytes of sound')
+    receiver.end()
+
+
+def test_choose_quality(bench):
+    """Three layers: video-quality, quality, height: the size of what comes follows within two seconds."""
+    bench.start_server()
+    bench.launch('publisher', layered(bench), '--watch=k')
+    bench.wait_published('alice', 1)
+    receiver = bench.launch('receiver', bench.element('src', 'viewer', name='s') + ' ! h264parse ! capsfilter name=c '
+                            '! fakesink sync=false', '--watch=s', '--caps=c')
+    receiver.wait_event('first-buffer', pad='video_0')
+    for text, size in (('set s video_0::quality low', 0), ('set s video_0::quality high', 2),
+                       ('set s video_0::height 360', 1), ('set s video_0::height 0', 2),
+                       ('set s video_0::quality auto', 2), ('set s video-quality medium', 1),
+                       ('set s video-quality low', 0), ('set s video-quality auto', 2)):
+        receiver.tell(text)
+        wait_until(lambda: size_of(receiver) == SIZES[size], '%s: %dx%d' % (text, *SIZES[size]), 5)
+    check(not receiver.events('error'), 'errors')
+    receiver.end()
+
+
+def test_choose_rtp(bench):
+    """output=rtp: packets that GStreamer's depayloaders and decoders understand, in clean caps."""
+    bench.start_server()
+    bench.launch('publisher', '%s ! %s %s ! k.audio_0' % (VP8, bench.element('sink', 'alice', name='k'), TONE))
+    bench.wait_published('alice', 2)
+    text = ('%s s.video_0 ! rtpvp8depay ! vp8dec ! fakesink name=v sync=false s.audio_0 ! rtpopusdepay ! opusdec ! '
+            'fakesink name=a sync=false' % bench.element('src', 'viewer', name='s', output='rtp'))
+    receiver = bench.launch('receiver', text, '--watch=s')
+    for pad, media in (('video_0', 'video'), ('audio_0', 'audio')):
+        caps = receiver.wait_event('first-buffer', pad=pad)['caps'].replace('\\', '').strip('"')
+        bench.note('%s', caps)
+        check(caps.startswith('application/x-rtp, media=(string)%s' % media), 'caps %s', caps)
+        fields = set(re.findall(r' ([^ =]+)=', caps))
+        allowed = {'media', 'payload', 'clock-rate', 'encoding-name', 'encoding-params', 'ssrc', 'minptime',
+                   'useinbandfec'}
+        check_equal({field for field in fields - allowed if not field.startswith('extmap-')}, set(), 'private fields')
+
+    wait_until(lambda: rendered(receiver, 'v') > 60 and rendered(receiver, 'a') > 60, 'frames are decoded')
+    check(not receiver.events('error'), 'errors')
+    receiver.end()

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Input that changes or that will not do: a clear word about that track, and the others go on."""
+
+from check_codecs import SMALL, VIDEO, only
+from harness import check, check_at_least, check_at_most, check_equal, let_pass, wait_until
+
+TONE = 'audiotestsrc is-live=true wave=sine freq=440 ! opusenc'
+
+
+def sending(launch, pad):
+    """Frames that the pad has sent."""
+    return int(launch.get('k', pad + '::stats').replace('\\', '').split('frames-sent=(guint64)')[1].split(',')[0])
+
+
+def check_goes_on(launch, pad='audio_0'):
+    before = sending(launch, pad)
+    wait_until(lambda: sending(launch, pad) > before + 25, 'the other track goes on', every=0.1)
+    check_equal(len(launch.events('error')), 0, 'errors')
+
+
+def watched(bench, text, *options):
+    """A publisher with a tone on audio_0, and somebody who watches."""
+    viewer = bench.launch('viewer', bench.element('src', 'bob', name='s'), '--watch=s', '--branch=s=fakesink')
+    viewer.wait_event('livekit-connection', state='connected')
+    sender = bench.launch('publisher', '%s %s %s ! k.audio_0' % (bench.element('sink', 'alice', name='k'), text, TONE),
+                          '--watch=k', *options)
+    viewer.wait_event('first-buffer', pad='audio_0')
+    return sender, viewer
+
+
+def test_input_h264_profiles(bench):
+    """Chromium plays main and high profile, which are announced as constrained baseline."""
+    bench.start_server()
+    browser = bench.browser()
+    text = [bench.element('sink', 'alice', name='k'), SMALL, '! tee name=t']
+    for pad, profile in enumerate(('main', 'high')):
+        text.append('t. ! queue ! %s ! video/x-h264,profile=%s ! k.video_%d' % (
+            VIDEO['h264'][0].replace('speed-preset=ultrafast', 'speed-preset=veryfast'), profile, pad))
+    sender = bench.launch('publisher', ' '.join(text), '--watch=k')
+    for pad, profile in enumerate(('main', 'high')):
+        caps = sender.wait_event('first-buffer', pad='video_%d' % pad)['caps'].replace('\\', '')
+        check('profile=(string)' + profile in caps, 'caps: %s', caps)
+    bench.wait_published('alice', 2)
+    browser.call('join', bench.url, bench.token('viewer'))
+    wait_until(lambda: [track['frames'] > 30 for track in browser.call('measure')['tracks']] == [True, True],
+               'both are decoded', every=0.1)
+    sender.end()
+
+
+def test_input_codec_changes(bench):
+    """A pad's caps go from VP8 to H.264: another track with that codec, the participant stays."""
+    bench.start_server()
+    text = ('funnel name=i ! k.video_0 %s ! tee name=t t. ! valve name=a ! queue ! %s ! i. '
+            't. ! valve name=b drop=true ! queue ! %s ! i.') % (SMALL, VIDEO['vp8'][0], VIDEO['h264'][0])
+    sender, viewer = watched(bench, text)
+    viewer.wait_event('first-buffer', pad='video_0')
+    mark = len(viewer.lines)
+    sender.tell('set a drop true')
+    sender.tell('set b drop false')
+    new = viewer.wait_event('first-buffer', after=mark)
+    check('h264' in new['caps'], 'caps: %s', new['caps'])
+    check_equal(len(viewer.events('livekit-participant', action='joined')), 1, 'joins')
+    check_goes_on(sender)
+    sender.end()
+    viewer.close()
+
+
+def test_input_codec_refused(bench):
+    """The room takes no VP9: that track fails with a warning, the others go on."""
+    bench.start_server(only('audio/opus', 'video/VP8'))
+    text = '%s ! tee name=t t. ! queue ! %s ! k.video_0 t. ! queue ! %s ! k.video_1' % (
+        SMALL, VIDEO['vp9'][0], VIDEO['vp8'][0])
+    sender, viewer = watched(bench, text)
+    failed = sender.wait_event('livekit-track', action='failed', pad='video_0')
+    check('codec' in failed['text'].lower(), 'the text says "%s"', failed['text'])
+    sender.wait_event('warning')
+    wait_until(lambda: sending(sender, 'video_1') > 10, 'VP8 goes on', every=0.1)
+    check_goes_on(sender)
+    sender.end()
+    viewer.close()
+
+
+def warned(bench, text, words):
+    bench.start_server()
+    sender, viewer = watched(bench, text)
+    line = sender.wait_event('warning')
+    check(words in line['text'], 'the text says "%s"', line['text'])
+    check_goes_on(sender)
+    sender.end()
+    viewer.close()
+
+
+def test_input_without_sps(bench):
+    """A stream without parameter sets: they were in the codec_data, which somebody has taken away."""
+    warned(bench, '%s ! %s ! h264parse ! video/x-h264,stream-format=avc,alignment=au ! capssetter replace=true '
+                  'caps="video/x-h264,stream-format=byte-stream,alignment=au,width=320,height=240" ! k.video_0'
+           % (SMALL, VIDEO['h264'][0]), 'parameter sets')
+
+
+def test_input_deaf_encoder(bench):
+    """An encoder that makes no key frame when asked to: av1enc of GStreamer 1.22."""
+    warned(bench, '%s ! av1enc usage-profile=realtime cpu-used=10 keyframe-max-dist=600 ! k.video_0' % SMALL,
+           'makes no key frame')
+
+
+def test_input_b_frames(bench):
+    """B frames are sent, with a warning."""
+    encoder = 'x264enc bframes=2 b-adapt=false rc-lookahead=3 sync-lookahead=0 speed-preset=veryfast'
+    warned(bench, '%s ! %s ! k.video_0' % (SMALL, encoder), 'B frames')
+
+
+def test_input_av1_annex_b(bench):
+    """AV1 as annex B is published as everything else is."""
+    bench.start_server()
+    sender, viewer = watched(bench, '%s ! %s ! av1parse ! video/x-av1,stream-format=annexb,alignment=tu ! k.video_0'
+                             % (SMALL, VIDEO['av1'][0]))
+    viewer.wait_event('first-buffer', pad='video_0')
+    check('annexb' in sender.wait_event('first-buffer', pad='video_0')['caps'], 'it is no annex B')
+    check_goes_on(sender)
+    sender.end()
+    viewer.close()
+
+
+def received(viewer):
+    return len(viewer.events('digest'))
+
+
+def test_input_dtx(bench):
+    """With dtx, silence costs a few packets a second, and sound comes back whole."""
+    bench.start_server()
+    text = '%s ! identity name=d ! fakesink sync=false' % bench.element('src', 'bob', name='s')
+    viewer = bench.launch('viewer', text, '--watch=s', '--digest=d')
+    viewer.wait_event('livekit-connection', state='connected')
+    sender = bench.launch('publisher', 'audiotestsrc name=a is-live=true wave=silence ! opusenc dtx=true ! %s '
+                          'audio_0::dtx=true' % bench.element('sink', 'alice', name='k'), '--watch=k')
+    viewer.wait_event('first-buffer', pad='audio_0')
+    let_pass(1)
+    before = received(viewer)
+    let_pass(2)
+    check_at_most(received(viewer) - before, 30, 'packets in 2 s of silence')
+    sender.tell('set a wave white-noise')
+    wait_until(lambda: received(viewer) > before + 75, 'sound again', 5)
+    check_at_least(len(bench.wait_published('alice', 1)), 1, 'tracks')
+    sender.end()
+    viewer.close()
