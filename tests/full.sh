@@ -3,13 +3,13 @@
 # What is too long for every run: all suites under valgrind and with the thread sanitizer, the leaks tracer over live
 # streams, 500 state cycles, ten minutes of each fuzz target. Assumes that `sh tests/run.sh` ran on this machine.
 #
-#   sh tests/full.sh [--only valgrind|threads|leaks|cycles|fuzz]
+#   sh tests/full.sh [--only valgrind|threads|leaks|cycles|codecs|fuzz]
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tests/support/install.sh"
 
-phases='valgrind threads leaks cycles fuzz'
+phases='valgrind threads leaks cycles fuzz codecs'
 case ${1:-} in
   '') ;;
   --only) phases=${2:?--only needs a phase} ;;
@@ -51,6 +51,11 @@ phase_threads () {
 # Objects that are alive when the process ends are printed as warnings; the live tests do not expect any.
 phase_leaks () {
   LIVE_LEAKS=1 run_tests gcc leaks loopback-h264 loopback-vp8-v0 unpublish mute
+}
+
+# What is too long of tests/live/check_codecs.py.
+phase_codecs () {
+  LIVE_LONG=1 run_tests gcc codecs codecs-first codecs-from-browser
 }
 
 phase_cycles () {

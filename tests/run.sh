@@ -13,7 +13,7 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tests/support/install.sh"
 
-phases='gcc clang sanitizers fuzz live trixie'
+phases='gcc clang sanitizers fuzz live faults trixie'
 only=
 without=
 browser=yes
@@ -110,6 +110,27 @@ phase_live () {
   fi
 }
 
+# Exit code 77: the kernel does not allow the namespaces, which a container cannot help.
+phase_faults () {
+  setup gcc || return 1
+  say 'faults: running the tests for every change'
+  results="$results faults=$build/faults.json"
+  rm -f "$build/faults.json"
+  code=0
+  python3 "$root/tests/faults/run.py" --build "$build/gcc" --short > "$build/faults.txt" 2>&1 || code=$?
+  cat "$build/faults.txt"
+  if [ "$code" = 77 ]; then
+    say 'LEFT OUT: the faults, for this kernel has no namespaces or nftables for us'
+    results="${results% faults=*}"
+    return 0
+  fi
+  python3 - "$code" "$build/faults.txt" > "$build/faults.json" <<'END'
+import json, sys
+print(json.dumps({'name': 'faults', 'result': 'OK' if sys.argv[1] == '0' else 'FAIL', 'stdout': open(sys.argv[2]).read()}))
+END
+  [ "$code" = 0 ]
+}
+
 phase_trixie () {
   if [ "$(id -u)" != 0 ]; then
     say 'LEFT OUT: GStreamer of Debian 13; its chroot needs root, run this as root for it'
@@ -128,11 +149,13 @@ need_for () {
   case $1 in
     clang | fuzz) need_packages clang; check_commands clang ;;
     trixie) [ "$(id -u)" != 0 ] || { need_packages debootstrap; check_commands debootstrap unshare; } ;;
+    faults) need_server; need_packages iproute2 nftables util-linux; need_python_sdk; check_commands ip nft unshare ;;
     live)
       need_server
       need_packages ffmpeg
       check_commands ffprobe
       need_python_sdk
+      need_go_peer
       [ -z "$browser" ] || { need_packages chromium; check_commands chromium; }
       need_node
       need_modules "$root/tests/live/package.json" node-tests
