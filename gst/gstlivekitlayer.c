@@ -8,15 +8,13 @@
 
 #include <gst/rtp/rtp.h>
 #include <gst/video/video.h>
+#include "gstlivekitchain.h"
 #include "gstlivekitelements.h"
-#include "rtp/gstlivekitrtpextensions.h"
 
 #define GST_CAT_DEFAULT gst_livekit_debug
 
 /* The server throttles its requests to one in 500 ms; several viewers' and our own may fall together. */
 #define KEY_FRAME_INTERVAL (150 * G_TIME_SPAN_MILLISECOND)
-/* Fits any path with IPv6 and TURN overhead. */
-#define RTP_MTU 1200
 /* So many requests, over so long, without a key frame: the encoder does not hear them. */
 #define UNANSWERED_REQUESTS 3
 #define UNANSWERED_LIMIT (2 * G_TIME_SPAN_SECOND)
@@ -25,16 +23,6 @@
 #define FRUITLESS_LIMIT (3 * G_TIME_SPAN_SECOND)
 /* From here on a bitrate can be measured. */
 #define MEASURE_LEAST (1 * G_TIME_SPAN_SECOND)
-
-/* The elements of one format: [clocksync] ! [parser ! capsfilter] ! payloader in a bin, fed by a pad of ours. */
-typedef struct
-{
-  const GstLiveKitCodec *codec;
-  GstElement *bin, *payloader, *clocksync;
-  GstPad *feed;                 /* parentless src pad, linked to the bin: works whatever bin the host is */
-  GstPad *src_pad;              /* of the bin */
-  guint32 ssrc;
-} Chain;
 
 struct _GstLiveKitLayer
 {
@@ -59,7 +47,7 @@ struct _GstLiveKitLayer
   gint64 last_key_frame_request_us;
   guint n_unanswered;           /* requests since the last key frame */
   gint64 first_unanswered_us;
-  Chain *chain;                 /* replaced by the streaming thread alone */
+  GstLiveKitChain *chain;                 /* replaced by the streaming thread alone */
   guint width, height, n_channels, tag_bitrate;
   gint64 first_frame_us;
   guint64 n_measured_bytes;
@@ -75,7 +63,7 @@ struct _GstLiveKitLayer
   gint64 first_fruitless_us;
 
   /* room loop only */
-  Chain *attached;              /* what the section is linked to */
+  GstLiveKitChain *attached;              /* what the section is linked to */
   GstClockTime start_offset;
   gboolean is_active;
 };
@@ -351,159 +339,16 @@ on_parsed_event (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
-static GstElement *
-make_payloader (const GstLiveKitCodec * codec, guint32 ssrc)
-{
-  GstElement *payloader = gst_element_factory_make (codec->payloader, NULL);
-
-  if (payloader == NULL)
-    return NULL;
-  g_object_set (payloader, "pt", codec->payload_type, "ssrc", ssrc, "mtu", RTP_MTU, NULL);
-  /* Small NAL units share a packet but wait for none. */
-  if (g_str_has_prefix (codec->payloader, "rtph26"))
-    gst_util_set_object_arg (G_OBJECT (payloader), "aggregate-mode", "zero-latency");
-  /* What an SFU rewrites when it switches layers. */
-  if (g_str_has_prefix (codec->payloader, "rtpvp"))
-    gst_util_set_object_arg (G_OBJECT (payloader), "picture-id-mode", "15-bit");
-  return payloader;
-}
-
-static GstElement *
-make_parser (const GstLiveKitCodec * codec)
-{
-  GstElement *parser = gst_element_factory_make (codec->parser, NULL);
-
-  /* Parameter sets in front of each key frame. Not by the payloader: it puts them behind those that are there already,
-   * where a receiver takes them for a new access unit. */
-  if (parser && g_object_class_find_property (G_OBJECT_GET_CLASS (parser), "config-interval"))
-    g_object_set (parser, "config-interval", -1, NULL);
-  return parser;
-}
-
-static GstElement *
-make_caps_filter (const gchar * caps_string)
-{
-  GstElement *filter = gst_element_factory_make ("capsfilter", NULL);
-  g_autoptr (GstCaps) caps = gst_caps_from_string (caps_string);
-
-  g_object_set (filter, "caps", caps, NULL);
-  return filter;
-}
-
-/* Adds @element behind *@last, unless it is NULL: then @missing is set. */
 static void
-append (GstBin * bin, GstElement ** last, GstElement * element, gboolean * missing)
-{
-  if (element == NULL) {
-    *missing = TRUE;
-    return;
-  }
-  gst_bin_add (bin, element);
-  if (*last && !gst_element_link (*last, element))
-    *missing = TRUE;
-  *last = element;
-}
-
-static void
-add_ghost_pad (GstElement * bin, GstElement * element, const gchar * name)
-{
-  g_autoptr (GstPad) target = gst_element_get_static_pad (element, name);
-
-  gst_element_add_pad (bin, gst_ghost_pad_new (name, target));
-}
-
-static GstElement *
-fill_bin (GstLiveKitLayer * layer, Chain * chain, gboolean is_live)
-{
-  const GstLiveKitCodec *codec = chain->codec;
-  GstBin *bin = GST_BIN (chain->bin);
-  GstElement *first, *last = NULL;
-  gboolean missing = FALSE;
-
-  if (!is_live) {
-    chain->clocksync = gst_element_factory_make ("clocksync", NULL);
-    append (bin, &last, chain->clocksync, &missing);
-  }
-  first = last;
-  if (codec->parser) {
-    append (bin, &last, make_parser (codec), &missing);
-    first = first ? first : last;
-  }
-  if (codec->parsed_caps)
-    append (bin, &last, make_caps_filter (codec->parsed_caps), &missing);
-  chain->payloader = make_payloader (codec, chain->ssrc);
-  append (bin, &last, chain->payloader, &missing);
-  first = first ? first : last;
-  return missing ? NULL : first;
-}
-
-static void
-link_feed (GstLiveKitLayer * layer, Chain * chain)
-{
-  g_autoptr (GstPad) sink_pad = gst_element_get_static_pad (chain->bin, "sink");
-
-  chain->feed = gst_object_ref_sink (gst_pad_new (layer->pad_name, GST_PAD_SRC));
-  gst_pad_set_element_private (chain->feed, layer);
-  gst_pad_set_event_function (chain->feed, on_feed_event);
-  gst_pad_set_query_function (chain->feed, on_feed_query);
-  gst_pad_set_active (chain->feed, TRUE);
-  gst_pad_link_full (chain->feed, sink_pad, GST_PAD_LINK_CHECK_NOTHING);
-}
-
-static void
-watch_frames (GstLiveKitLayer * layer, Chain * chain)
+watch_chain (GstLiveKitLayer * layer, GstLiveKitChain * chain)
 {
   g_autoptr (GstPad) pad = gst_element_get_static_pad (chain->payloader, "sink");
 
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, on_frame, layer, NULL);
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_parsed_event, layer, NULL);
-}
-
-static void
-chain_free (gpointer data)
-{
-  Chain *chain = data;
-  GstObject *parent;
-
-  if (chain->feed)
-    gst_pad_set_active (chain->feed, FALSE);
-  gst_element_set_locked_state (chain->bin, TRUE);
-  gst_element_set_state (chain->bin, GST_STATE_NULL);
-  parent = gst_object_get_parent (GST_OBJECT (chain->bin));
-  if (parent) {
-    gst_bin_remove (GST_BIN (parent), chain->bin);
-    gst_object_unref (parent);
-  }
-  gst_clear_object (&chain->feed);
-  gst_clear_object (&chain->src_pad);
-  gst_object_unref (chain->bin);
-  g_free (chain);
-}
-
-static Chain *
-chain_new (GstLiveKitLayer * layer, const GstLiveKitCodec * codec, gboolean is_live)
-{
-  Chain *chain = g_new0 (Chain, 1);
-  GstElement *first;
-
-  chain->codec = codec;
-  /* 0 would mean that the payloader chooses. */
-  chain->ssrc = g_random_int_range (1, G_MAXINT32);
-  chain->bin = gst_object_ref_sink (gst_bin_new (NULL));
-  first = fill_bin (layer, chain, is_live);
-  if (first == NULL) {
-    GST_ERROR_OBJECT (layer->host, "elements missing for codec=%s", codec->encoding_name);
-    chain_free (chain);
-    return NULL;
-  }
-  add_ghost_pad (chain->bin, first, "sink");
-  add_ghost_pad (chain->bin, chain->payloader, "src");
-  chain->src_pad = gst_element_get_static_pad (chain->bin, "src");
-  watch_frames (layer, chain);
-  gst_bin_add (layer->host, chain->bin);
-  link_feed (layer, chain);
-  gst_element_sync_state_with_parent (chain->bin);
-  return chain;
+  gst_pad_set_element_private (chain->feed, layer);
+  gst_pad_set_event_function (chain->feed, on_feed_event);
+  gst_pad_set_query_function (chain->feed, on_feed_query);
 }
 
 /* --- application thread --- */
@@ -562,14 +407,14 @@ gst_livekit_layer_flush (GstLiveKitLayer * layer, gboolean flushing)
 void
 gst_livekit_layer_stop (GstLiveKitLayer * layer)
 {
-  Chain *chain;
+  GstLiveKitChain *chain;
 
   gst_livekit_layer_flush (layer, TRUE);
   g_mutex_lock (&layer->lock);
   chain = g_steal_pointer (&layer->chain);
   g_mutex_unlock (&layer->lock);
   if (chain)
-    chain_free (chain);
+    gst_livekit_chain_free (chain);
 }
 
 /* --- streaming thread --- */
@@ -577,7 +422,7 @@ gst_livekit_layer_stop (GstLiveKitLayer * layer)
 typedef struct
 {
   GstLiveKitLayer *layer;
-  Chain *old;
+  GstLiveKitChain *old;
 } FormatChange;
 
 static void
@@ -586,7 +431,7 @@ format_change_free (gpointer data)
   FormatChange *change = data;
 
   if (change->old)
-    chain_free (change->old);
+    gst_livekit_chain_free (change->old);
   gst_livekit_layer_unref (change->layer);
   g_free (change);
 }
@@ -608,7 +453,7 @@ gboolean
 gst_livekit_layer_set_caps (GstLiveKitLayer * layer, GstCaps * caps, gboolean is_live)
 {
   const GstLiveKitCodec *codec = gst_livekit_codec_from_caps (caps);
-  Chain *chain = layer->chain, *old = chain;
+  GstLiveKitChain *chain = layer->chain, *old = chain;
   FormatChange *change;
 
   if (codec == NULL || codec->kind != layer->kind)
@@ -616,9 +461,10 @@ gst_livekit_layer_set_caps (GstLiveKitLayer * layer, GstCaps * caps, gboolean is
   take_size (layer, caps);
   take_channels (layer, caps);
   if (chain == NULL || chain->codec != codec) {
-    chain = chain_new (layer, codec, is_live);
+    chain = gst_livekit_chain_new (layer->host, layer->pad_name, codec, is_live);
     if (chain == NULL)
       return FALSE;
+    watch_chain (layer, chain);
     g_mutex_lock (&layer->lock);
     layer->chain = chain;
     layer->is_live = is_live;
@@ -805,48 +651,6 @@ gst_livekit_layer_get_format_in_loop (GstLiveKitLayer * layer, GstLiveKitLayerFo
   return is_known;
 }
 
-/* Takes @extension. */
-static void
-add_extension (GstElement * payloader, GstRTPHeaderExtension * extension, guint id)
-{
-  if (extension == NULL)
-    return;
-  gst_rtp_header_extension_set_id (extension, id);
-  g_signal_emit_by_name (payloader, "add-extension", extension);
-  gst_object_unref (extension);
-}
-
-static GstRTPHeaderExtension *
-make_extension (const gchar * element, const gchar * property, const gchar * value)
-{
-  GstElement *extension = gst_element_factory_make (element, NULL);
-
-  if (extension == NULL)
-    return NULL;
-  gst_object_ref_sink (extension);
-  if (property)
-    g_object_set (extension, property, value, NULL);
-  return GST_RTP_HEADER_EXTENSION (extension);
-}
-
-static void
-add_extensions (GstLiveKitLayer * layer, const GstLiveKitCodec * codec, GstElement * payloader, const gchar * mid,
-    const gchar * rid)
-{
-  g_signal_emit_by_name (payloader, "clear-extensions");
-  add_extension (payloader, gst_livekit_rtp_capture_time_new (GST_ELEMENT (layer->host)),
-      GST_LIVEKIT_EXTENSION_CAPTURE_TIME);
-  if (layer->kind == LK_TRACK_AUDIO)
-    add_extension (payloader, gst_livekit_rtp_audio_level_new (), GST_LIVEKIT_EXTENSION_AUDIO_LEVEL);
-  if (codec->has_dependencies)
-    add_extension (payloader, make_extension ("livekitrtphdrextdependency", NULL, NULL),
-        GST_LIVEKIT_EXTENSION_DEPENDENCY);
-  if (rid) {
-    add_extension (payloader, make_extension ("rtphdrextmid", "mid", mid), GST_LIVEKIT_EXTENSION_MID);
-    add_extension (payloader, make_extension ("rtphdrextstreamid", "rid", rid), GST_LIVEKIT_EXTENSION_RID);
-  }
-}
-
 gboolean
 gst_livekit_layer_attach_in_loop (GstLiveKitLayer * layer, const gchar * mid, const gchar * rid,
     GstLiveKitLayerFormat * format)
@@ -856,7 +660,7 @@ gst_livekit_layer_attach_in_loop (GstLiveKitLayer * layer, const gchar * mid, co
   g_mutex_lock (&layer->lock);
   layer->attached = layer->chain;
   g_mutex_unlock (&layer->lock);
-  add_extensions (layer, layer->attached->codec, layer->attached->payloader, mid, rid);
+  gst_livekit_chain_add_extensions (layer->attached, GST_ELEMENT (layer->host), mid, rid);
   return TRUE;
 }
 
@@ -933,7 +737,7 @@ tell_active (GstLiveKitLayer * layer)
 void
 gst_livekit_layer_set_open_in_loop (GstLiveKitLayer * layer, gboolean is_open, GstClockTime start_offset)
 {
-  Chain *chain = layer->attached;
+  GstLiveKitChain *chain = layer->attached;
   gboolean opens;
 
   is_open = is_open && chain;

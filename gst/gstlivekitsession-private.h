@@ -31,7 +31,7 @@ struct _GstLiveKitSession
   GstClockTime start_offset;    /* running time of the first connection */
   GPtrArray *layers;            /* GstLiveKitLayer, owned: what there is to publish */
   GPtrArray *local_tracks;      /* GstLiveKitLocalTrack, owned: those layers by tracks */
-  guint64 layer_timer;
+  guint64 layer_timer, removal_timer;
   LkPermission permission;
   GHashTable *remote_tracks;    /* track sid -> GstLiveKitRemoteTrack, owned */
   GHashTable *told_settings;    /* track sid -> LkTrackSettings as the server has them, owned */

@@ -14,6 +14,8 @@
 
 /* After a rejoin, how long a track may take to come back before its pad ends. */
 #define ORPHAN_MS 10000
+/* How long a track may be gone before its pad ends. */
+#define REMOVAL_MS 100
 
 /* --- room info --- */
 
@@ -451,10 +453,23 @@ on_track_changed (const LkPublication * publication, gpointer data)
 }
 
 static void
+removed_in_loop (gpointer data)
+{
+  GstLiveKitSession *session = data;
+
+  session->removal_timer = 0;
+  gst_livekit_session_reconcile_later (session);
+}
+
+static void
 on_track_removed (const LkPublication * publication, gpointer data)
 {
-  gst_livekit_session_tell_track (data, "unpublished", publication);
-  gst_livekit_session_reconcile_later (data);
+  GstLiveKitSession *session = data;
+
+  gst_livekit_session_tell_track (session, "unpublished", publication);
+  /* A server that shuts down lets everybody leave, and tells us last: then the tracks come back, and pads must not end. */
+  if (session->removal_timer == 0)
+    session->removal_timer = lk_loop_post_after (session->loop, REMOVAL_MS, removed_in_loop, session, NULL);
 }
 
 static void
