@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a viewer in Chromium sees of our publisher's faults."""
+
+import time
+
+from check_signal import wait_state
+from harness import check, let_pass, wait_until
+from netbench import inside
+from pipelines import publish
+
+
+def viewer(bench):
+    """Beside the server, so that faults of the link hit the publisher alone."""
+    with inside('srv'):
+        browser = bench.browser()
+        browser.call('join', bench.server.url, bench.token('viewer'))
+    return browser
+
+
+def video_of(browser):
+    tracks = [track for track in browser.call('measure')['tracks'] if track['kind'] == 'video']
+    return tracks[0] if tracks else None
+
+
+def decoded(browser):
+    return (video_of(browser) or {}).get('frames') or 0
+
+
+def wait_moving(browser, what, seconds=40):
+    """Until two measurements have more frames each than the one before; a new track counts from nothing."""
+    seen = [decoded(browser)]
+
+    def moves():
+        seen.append(decoded(browser))
+        return len(seen) > 2 and 0 < seen[-2] < seen[-1] and seen[-3] != seen[-2]
+    wait_until(moves, what, seconds, every=0.1)
+    return time.monotonic()
+
+
+def test_browser_t1(bench):
+    """T1 watched in Chromium: the picture comes back without a reload, as soon as livekit-client is back itself."""
+    bench.start_server()
+    sender = publish(bench)
+    browser = viewer(bench)
+    wait_moving(browser, 'the browser shows the picture')
+    killed = bench.kill_server()
+    let_pass(max(0, killed + 3 - time.monotonic()))
+    up = bench.server_again()
+    bench.figure('our publisher connected after', wait_state(sender, 'connected', up - 0.1), 's', limit=5, goal=3)
+    bench.figure('picture moves in Chromium after', wait_moving(browser, 'the picture is back') - up, 's')
+    sender.end()
+
+
+def test_browser_t8(bench):
+    """T8 watched in Chromium: UDP of our publisher gone for 5 s."""
+    bench.start_server()
+    sender = publish(bench)
+    browser = viewer(bench)
+    wait_moving(browser, 'the browser shows the picture')
+    bench.drop_udp()
+    let_pass(5)
+    healed = bench.heal()
+    bench.figure('picture moves in Chromium after', wait_moving(browser, 'the picture is back') - healed, 's', limit=3,
+                 goal=0.5)
+    check(not [line for line in sender.events('livekit-connection') if line['attempt'] > 1], 'it needed a second try')
+    sender.end()
