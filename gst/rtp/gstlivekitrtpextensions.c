@@ -7,6 +7,7 @@
 #include "gstlivekitrtpextensions.h"
 
 #include <gst/audio/audio.h>
+#include <string.h>
 
 #define NTP_1970 G_GUINT64_CONSTANT (2208988800)
 /* The time of a frame says it of the next ones, too: viewers interpolate. */
@@ -87,6 +88,7 @@ write_capture_time (GstRTPHeaderExtension * extension, const GstBuffer * input, 
   GstLiveKitRtpCaptureTime *self = GST_LIVEKIT_RTP_CAPTURE_TIME (extension);
   GstClockTime captured = GST_BUFFER_PTS ((GstBuffer *) input);
   GstClockTime now;
+  guint64 ntp;
 
   if (size < 8 || !GST_CLOCK_TIME_IS_VALID (captured))
     return 0;
@@ -97,7 +99,8 @@ write_capture_time (GstRTPHeaderExtension * extension, const GstBuffer * input, 
   if (!GST_CLOCK_TIME_IS_VALID (now))
     return 0;
   self->last_written = captured;
-  GST_WRITE_UINT64_BE (data, gst_livekit_rtp_capture_time_ntp (captured, now, g_get_real_time ()));
+  ntp = GUINT64_TO_BE (gst_livekit_rtp_capture_time_ntp (captured, now, g_get_real_time ()));
+  memcpy (data, &ntp, sizeof ntp);
   return 8;
 }
 

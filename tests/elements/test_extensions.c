@@ -108,7 +108,8 @@ GST_START_TEST (test_capture_time)
   gst_element_set_clock (element, clock);
   gst_element_set_base_time (element, gst_clock_get_time (clock) - 10 * GST_SECOND);
   fail_unless_equals_int (payload (harness, make_packet (GST_SECOND), bytes), 8);
-  ntp = GST_READ_UINT64_BE (bytes);
+  memcpy (&ntp, bytes, sizeof ntp);
+  ntp = GUINT64_FROM_BE (ntp);
   now_s = (guint64) g_get_real_time () / G_USEC_PER_SEC + 2208988800u;
   /* captured at 1 s, and it is 10 s and a bit now */
   fail_unless ((ntp >> 32) + 12 > now_s && (ntp >> 32) + 8 < now_s, "%u", (guint) (ntp >> 32));
