@@ -530,7 +530,9 @@ reconcile_in_loop (gpointer data)
   g_autoptr (GHashTable) choices = NULL;
 
   session->reconcile_is_posted = FALSE;
-  if (!session->is_joined || session->is_stopping || session->subscriber == NULL || !shows_tracks (session))
+  /* While the connection is lost nobody knows what there is; it runs again when it is back. */
+  if (!session->is_joined || session->is_stopping || session->subscriber == NULL || !shows_tracks (session)
+      || lk_room_get_state (session->room) != LK_ROOM_JOINED)
     return;
   choices = choose (session);
   end_unwanted (session, choices, unsubscribe);
