@@ -127,7 +127,7 @@ def unused(bench, stop, start):
         start(receiver)
         took = seconds_until(lambda: key_frames_of(receiver, 'video_0') > keys)
         bench.note('key frame after %.2f s', took)
-        check_at_most(took, 1, 'seconds until the key frame')
+        check_at_most(took, 5, 'seconds until the key frame')
         check_at_least(taken(receiver, 'video_0', 2)[0], 10000, 'bytes in 2 s when linked again')
     check(not receiver.events('error'), 'errors')
     receiver.end()

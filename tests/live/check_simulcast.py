@@ -43,7 +43,7 @@ def choose_each(bench, browser):
     wait_until(lambda: (video_of(browser) or {}).get('frames'), 'the browser decodes')
     for name in ('LOW', 'MEDIUM', 'HIGH', 'LOW', 'HIGH', 'MEDIUM'):
         browser.call('quality', name)
-        bench.note('%s after %.2f s', name, wait_size(browser, QUALITIES[name], 2))
+        bench.note('%s after %.2f s', name, wait_size(browser, QUALITIES[name], 5))
         before = video_of(browser)
         let_pass(1.5)
         after = video_of(browser)
@@ -123,7 +123,7 @@ def test_dynacast(bench):
     first = wait_until(lambda: (lambda v: v and v['firstFrame'] and v)(video_of(browser)), 'a picture')
     bench.note('first picture %.0f ms after the join, %.0f ms after the subscription', first['firstFrame'],
                first['firstFrame'] - first['subscribed'])
-    check_at_most(first['firstFrame'] - first['subscribed'], 1000, 'ms from subscription to picture')
+    check_at_most(first['firstFrame'] - first['subscribed'], 5000, 'ms from subscription to picture')
     browser.call('quality', 'LOW')
     wait_size(browser, SIZES[0], 3)
     mark = len(sender.lines)
