@@ -617,11 +617,43 @@ GST_START_TEST (test_flags_stay_while_playing)
 
 GST_END_TEST;
 
+/* --- input that cannot be sent --- */
+
+/* Slices of a picture, and never the parameter sets that they belong to. */
+GST_START_TEST (test_stream_without_parameter_sets_is_told)
+{
+  static const guint8 slice[] = { 0, 0, 0, 1, 0x41, 0x9a, 0x24, 0x6c, 0x41, 0x0f, 0xf2, 0x80 };
+  ElementFixture *f = element_fixture_new ("livekitsink");
+  ElementFeeder *feeder = element_feeder_new (f, "video_%u", NULL, TRUE);
+  g_autoptr (GstMessage) message = NULL;
+  g_autoptr (GError) error = NULL;
+
+  element_fixture_play (f);
+  element_feeder_start (feeder);
+  element_feeder_set_caps (feeder, "video/x-h264, stream-format=(string)byte-stream, alignment=(string)au, "
+      "width=(int)320, height=(int)240, framerate=(fraction)10/1");
+  for (guint i = 0; i < 200 && message == NULL; i++) {
+    GstBuffer *buffer = gst_buffer_new_memdup (slice, sizeof slice);
+
+    GST_BUFFER_PTS (buffer) = i * 100 * GST_MSECOND;
+    fail_unless_equals_int (gst_pad_push (feeder->src, buffer), GST_FLOW_OK);
+    message = gst_bus_timed_pop_filtered (f->bus, 100 * GST_MSECOND, GST_MESSAGE_WARNING);
+  }
+  fail_unless (message != NULL);
+  gst_message_parse_warning (message, &error, NULL);
+  fail_unless (strstr (error->message, "parameter sets") != NULL, "%s", error->message);
+  element_feeder_free (feeder);
+  element_fixture_free (f);
+}
+
+GST_END_TEST;
+
 static Suite *
 sink_suite (void)
 {
   Suite *s = element_suite_create ("sink");
   TCase *pads = tcase_create ("pads"), *mute = tcase_create ("mute"), *eos = tcase_create ("eos");
+  TCase *input = tcase_create ("input");
   TCase *gate = tcase_create ("gate"), *states = tcase_create ("states");
 
   suite_add_tcase (s, pads);
@@ -649,6 +681,8 @@ sink_suite (void)
   suite_add_tcase (s, states);
   tcase_add_test (states, test_state_changes_do_not_wait);
   tcase_add_test (states, test_flags_stay_while_playing);
+  suite_add_tcase (s, input);
+  tcase_add_test (input, test_stream_without_parameter_sets_is_told);
   return s;
 }
 

@@ -90,13 +90,6 @@ def warned(bench, text, words):
     viewer.close()
 
 
-def test_input_without_sps(bench):
-    """A stream without parameter sets: they were in the codec_data, which somebody has taken away."""
-    warned(bench, '%s ! %s ! h264parse ! video/x-h264,stream-format=avc,alignment=au ! capssetter replace=true '
-                  'caps="video/x-h264,stream-format=byte-stream,alignment=au,width=320,height=240" ! k.video_0'
-           % (SMALL, VIDEO['h264'][0]), 'parameter sets')
-
-
 def test_input_deaf_encoder(bench):
     """An encoder that makes no key frame when asked to: av1enc of GStreamer 1.22."""
     warned(bench, '%s ! av1enc usage-profile=realtime cpu-used=10 keyframe-max-dist=600 ! k.video_0' % SMALL,
