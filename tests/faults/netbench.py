@@ -210,7 +210,7 @@ class FaultBench(Bench):
         return proxy
 
     def environment(self, **more):
-        return super().environment(LIVEKIT_API_KEY=KEY, LIVEKIT_API_SECRET=SECRET, G_DEBUG='fatal-criticals', **more)
+        return super().environment(LIVEKIT_API_KEY=KEY, LIVEKIT_API_SECRET=SECRET, **more)
 
     def sdk_watcher(self, name='sdk'):
         """The Python SDK as a subscriber that reads the numbers in the frames."""
