@@ -4,6 +4,7 @@
  *
  * Every line has "event" and "t", microseconds of the monotonic clock, which all processes of a test share. Commands
  * come on standard input: "eos", "set ELEMENT PROPERTY VALUE", "get ELEMENT PROPERTY", "release ELEMENT PAD",
+ * "request ELEMENT PAD TEE" (a new branch of the tee into it),
  * "unlink ELEMENT PAD" and "relink ELEMENT PAD" (what a pad feeds), "branch-state PAD ready|playing" (the same),
  * "probe" (threads, descriptors and memory of the process), "rtp" (packets sent, by payload type), "quit".
  */
@@ -544,6 +545,21 @@ link_branch (App * app, const gchar * name, const gchar * pad_name, gboolean is_
     gst_pad_unlink (pad, sink);
 }
 
+/* A new branch of a tee into a requested pad. */
+static void
+request_pad (App * app, const gchar * name, const gchar * pad_name, const gchar * tee_name)
+{
+  g_autoptr (GstElement) element = find (app, name), tee = find (app, tee_name);
+  GstElement *queue = gst_element_factory_make ("queue", NULL);
+
+  gst_util_set_object_arg (G_OBJECT (queue), "leaky", "downstream");
+  gst_bin_add (GST_BIN (app->pipeline), queue);
+  if (!gst_element_link_pads (queue, "src", element, pad_name))
+    g_error ("cannot link %s.%s", name, pad_name);
+  gst_element_sync_state_with_parent (queue);
+  gst_element_link (tee, queue);
+}
+
 static void
 set_property (App * app, const gchar * name, const gchar * property, const gchar * value)
 {
@@ -584,6 +600,8 @@ run_command (App * app, gchar ** words)
   else if (n == 3 && g_str_equal (words[0], "branch-state"))
     gst_element_set_state (find_branch (app, words[1]),
         g_str_equal (words[2], "ready") ? GST_STATE_READY : GST_STATE_PLAYING);
+  else if (n == 4 && g_str_equal (words[0], "request"))
+    request_pad (app, words[1], words[2], words[3]);
   else if (n == 4 && g_str_equal (words[0], "set"))
     set_property (app, words[1], words[2], words[3]);
   else
