@@ -4,7 +4,9 @@
 import os
 import random
 
+from serve import mint_token
 from harness import check, check_equal, let_pass, wait_until
+from netbench import KEY, SECRET
 from pipelines import AUDIO, ENCODERS, RAW, publish, receive
 
 
@@ -35,6 +37,24 @@ def test_t16_participant_removed(bench):
     let_pass(3)
     check('alice' not in server.participants(bench.room), 'the removed one is back')
     check_equal(watcher.events('error'), [], 'errors of the other')
+
+
+def test_t13_token_expires(bench):
+    """T13: a token of 30 s is long over when the websocket is cut: the refreshed one resumes, the same session goes on."""
+    server = bench.start_server()
+    proxy = bench.start_proxy()
+    token = mint_token(KEY, SECRET, bench.room, 'alice', valid_for=30)
+    sender = publish(bench, token=token)
+    bench.wait_published('alice', 2)
+    before = server.participants(bench.room)['alice']['sid']
+    let_pass(100)
+    count = proxy.count
+    for connection in proxy.websockets():
+        connection.cut()
+    wait_until(lambda: proxy.count > count and sender.events('livekit-connection')[-1]['state'] == 'connected', 'connected')
+    check_equal(server.participants(bench.room)['alice']['sid'], before, 'the session')
+    check_equal(sender.events('error'), [], 'errors')
+    sender.end()
 
 
 def test_t10_turn_only(bench):

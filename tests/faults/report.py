@@ -14,7 +14,7 @@ ROWS = [
     ('T1', 'server killed and restarted', False), ('T2', 'server gone for good', False),
     ('T3', 'server frozen', False), ('T4', 'websocket cut, media alive', False), ('T7', 'closed at every step', True),
     ('T8', 'UDP gone for a time', False), ('T9', 'UDP never works', False), ('T10', 'TURN only', False), ('T11', 'half-open websocket', False),
-    ('T14', 'same identity twice', True), ('T15', 'room deleted', False),
+    ('T13', 'token expires in mid-session', False), ('T14', 'same identity twice', True), ('T15', 'room deleted', False),
     ('T16', 'participant removed', False), ('T18', 'server shut down', False),
     ('T20', 'pads come and go while reconnecting', False), ('T21', 'EOS orders', True),
     ('T23', 'loss, jitter, reordering', False), ('T26', 'TLS', True), ('T27', 'not a websocket', True),
