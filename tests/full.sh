@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What is too long for every run: all suites under valgrind and with the thread sanitizer, the leaks tracer over live
-# streams, 500 state cycles, ten minutes of each fuzz target. Assumes that `sh tests/run.sh` ran on this machine.
+# streams, 500 state cycles, ten minutes of each fuzz target, all faults with the soak of an hour. Assumes that `sh tests/run.sh` ran on this machine.
 #
-#   sh tests/full.sh [--only valgrind|threads|leaks|cycles|codecs|fuzz]
+#   sh tests/full.sh [--only valgrind|threads|leaks|cycles|codecs|fuzz|faults]
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tests/support/install.sh"
 
-phases='valgrind threads leaks cycles fuzz codecs'
+phases='valgrind threads leaks cycles fuzz codecs faults'
 case ${1:-} in
   '') ;;
   --only) phases=${2:?--only needs a phase} ;;
@@ -51,6 +51,12 @@ phase_threads () {
 # Objects that are alive when the process ends are printed as warnings; the live tests do not expect any.
 phase_leaks () {
   LIVE_LEAKS=1 run_tests gcc leaks loopback-h264 loopback-vp8-v0 unpublish mute
+}
+
+# All rows in full, with the soak of an hour; the table is left in build-test/faults.md.
+phase_faults () {
+  say 'faults: all of them'
+  python3 "$root/tests/faults/run.py" --build "$build/gcc" --all --report "$build/faults.md" || status=1
 }
 
 # What is too long of tests/live/check_codecs.py.

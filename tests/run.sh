@@ -6,8 +6,9 @@
 #
 # Phases, in order: gcc (build, unit and element suites), clang (the same), sanitizers (the same with address and
 # undefined-behaviour sanitizers), fuzz (ten seconds of each fuzz target), live (against a real livekit-server, with
-# Chromium and the Python SDK), trixie (build, unit and element suites with the GStreamer of Debian 13, in a chroot;
-# root only). All by default. What is left out is said. Ends with "N passed, N failed" and exits with 1 unless everything passed. tests/full.sh runs longer.
+# Chromium, the Python and the Go SDK), faults (of network and server, the tests for every change), trixie (build, unit and
+# element suites with the GStreamer of Debian 13, in a chroot; root only). All by default. What is left out is said. Ends
+# with "N passed, N failed" and exits with 1 unless everything passed. tests/full.sh runs longer.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -22,7 +23,7 @@ while [ $# -gt 0 ]; do
     --without-browser) browser= ;;
     --without-live | --without-trixie) without="$without ${1#--without-}" ;;
     --only) only="$only ${2:?--only needs a phase}"; shift ;;
-    -h | --help) sed -n '3,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '3,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) die "unknown option $1 (see --help)" ;;
   esac
   shift
