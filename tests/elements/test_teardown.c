@@ -218,6 +218,26 @@ GST_START_TEST (test_goodbye_is_said)
 
 GST_END_TEST;
 
+static void
+note_disposal (gpointer gone, GObject * element)
+{
+  g_atomic_int_set ((gint *) gone, TRUE);
+}
+
+/* A thread of the element's may hold a reference for a moment, and be the last to let go. */
+static void
+unref_and_wait (GstElement * element)
+{
+  gint64 deadline = g_get_monotonic_time () + ELEMENT_WAIT_MS * G_TIME_SPAN_MILLISECOND;
+  gint gone = FALSE;
+
+  g_object_weak_ref (G_OBJECT (element), note_disposal, &gone);
+  gst_object_unref (element);
+  while (!g_atomic_int_get (&gone) && g_get_monotonic_time () < deadline)
+    g_usleep (1000);
+  fail_unless (g_atomic_int_get (&gone));
+}
+
 /* An application's mistake that GStreamer tells with a critical; nothing may crash or hang. */
 GST_START_TEST (test_dispose_without_null)
 {
@@ -229,7 +249,7 @@ GST_START_TEST (test_dispose_without_null)
   gst_element_set_state (element, GST_STATE_PAUSED);
   if (__i__ % 2)
     fail_unless (fake_server_wait_clients (server, 1, ELEMENT_WAIT_MS));
-  ASSERT_CRITICAL (gst_object_unref (element));
+  ASSERT_CRITICAL (unref_and_wait (element));
   fail_unless (fake_server_wait_clients (server, 0, ELEMENT_WAIT_MS));
   fake_server_free (server);
 }
