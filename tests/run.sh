@@ -118,6 +118,7 @@ phase_faults () {
   results="$results faults=$build/faults.json"
   rm -f "$build/faults.json"
   code=0
+  began=$(date +%s)
   python3 "$root/tests/faults/run.py" --build "$build/gcc" --short > "$build/faults.txt" 2>&1 || code=$?
   cat "$build/faults.txt"
   if [ "$code" = 77 ]; then
@@ -125,9 +126,10 @@ phase_faults () {
     results="${results% faults=*}"
     return 0
   fi
-  python3 - "$code" "$build/faults.txt" > "$build/faults.json" <<'END'
+  python3 - "$code" "$build/faults.txt" "$(($(date +%s) - began))" > "$build/faults.json" <<'END'
 import json, sys
-print(json.dumps({'name': 'faults', 'result': 'OK' if sys.argv[1] == '0' else 'FAIL', 'stdout': open(sys.argv[2]).read()}))
+result = 'OK' if sys.argv[1] == '0' else 'FAIL'
+print(json.dumps({'name': 'faults', 'result': result, 'stdout': open(sys.argv[2]).read(), 'duration': int(sys.argv[3])}))
 END
   [ "$code" = 0 ]
 }
