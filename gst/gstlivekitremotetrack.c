@@ -49,7 +49,7 @@ struct _GstLiveKitRemoteTrack
   LkPublication *publication;
   gint64 last_key_frame_request_us;
   GstLiveKitRemoteTrackCounters counters;
-  gboolean job_is_running, is_silent, is_subscribed;
+  gboolean job_is_running, is_silent, is_subscribed, key_frame_is_due;
   gint64 waits_since_us;        /* for the first frame of the stream, 0 = it came */
   gint64 refused_us;            /* since when downstream has taken nothing, 0 = it does */
   GstPad *pad;                  /* owned by the element */
@@ -68,22 +68,46 @@ outlet_track (GstPad * outlet)
   return gst_pad_get_element_private (outlet);
 }
 
+static void
+want_key_frame_later (gpointer data)
+{
+  GstLiveKitRemoteTrack *track = data;
+  gboolean is_due;
+
+  g_mutex_lock (&track->lock);
+  is_due = track->key_frame_is_due && !track->has_ended;
+  track->key_frame_is_due = FALSE;
+  g_mutex_unlock (&track->lock);
+  if (is_due)
+    gst_livekit_remote_track_want_key_frame (track);
+}
+
+/* A request too soon after another is put off, not lost, or the picture would stay damaged until the next loss; a key frame that
+ * comes meanwhile settles it. */
 void
 gst_livekit_remote_track_want_key_frame (GstLiveKitRemoteTrack * track)
 {
-  gint64 now = g_get_monotonic_time ();
-  gboolean too_soon;
+  gint64 now = g_get_monotonic_time (), wait_us = 0;
+  gboolean is_due;
 
+  if (track->kind != LK_TRACK_VIDEO)
+    return;
   g_mutex_lock (&track->lock);
-  too_soon = track->kind != LK_TRACK_VIDEO
-      || (track->last_key_frame_request_us && now - track->last_key_frame_request_us < KEY_FRAME_INTERVAL);
-  if (!too_soon) {
+  if (track->last_key_frame_request_us)
+    wait_us = track->last_key_frame_request_us + KEY_FRAME_INTERVAL - now;
+  is_due = track->key_frame_is_due;
+  if (wait_us > 0) {
+    track->key_frame_is_due = TRUE;
+  } else {
     track->last_key_frame_request_us = now;
     track->counters.n_key_frame_requests++;
   }
   g_mutex_unlock (&track->lock);
+  if (wait_us > 0 && !is_due)
+    lk_loop_post_after (track->loop, wait_us / G_TIME_SPAN_MILLISECOND + 1, want_key_frame_later,
+        gst_livekit_remote_track_ref (track), (GDestroyNotify) gst_livekit_remote_track_unref);
   /* PLI: the server does not understand FIR as GStreamer writes it. */
-  if (!too_soon)
+  if (wait_us <= 0)
     gst_pad_push_event (track->outlet, gst_video_event_new_upstream_force_key_unit (GST_CLOCK_TIME_NONE, FALSE, 0));
 }
 
@@ -201,6 +225,7 @@ count (GstLiveKitRemoteTrack * track, GstBuffer * buffer, gboolean is_dropped, g
     track->counters.n_frames++;
     track->counters.n_bytes += gst_buffer_get_size (buffer);
     track->counters.n_key_frames += is_key_frame;
+    track->key_frame_is_due &= !is_key_frame;
   }
   g_mutex_unlock (&track->lock);
 }
