@@ -77,7 +77,7 @@ class StunResponder(threading.Thread):
         while True:
             try:
                 request, (host, port) = self.socket.recvfrom(2048)
-            except OSError:
+            except (OSError, TypeError):  # closed, before the call or in it
                 return
             if len(request) < 20 or struct.unpack('!H2xI', request[:8]) != (1, STUN_COOKIE):
                 continue
