@@ -566,18 +566,28 @@ is_seen_by_chain (GstLiveKitLayer * layer, GstBuffer * buffer)
   return !layer->is_live || may_have_headers;
 }
 
-typedef struct { gboolean drop, is_awaited; } GateVerdict;
+typedef struct
+{
+  gboolean drop, is_awaited;
+  GstPad *feed;                 /* of the chain that was there then; owned */
+} GateVerdict;
 
 /* Waits, for input that is not live, until media may flow. */
 static GstFlowReturn
 pass_gate (GstLiveKitLayer * layer, GstBuffer * buffer, GateVerdict * verdict)
 {
-  GstFlowReturn flow = GST_FLOW_OK;
   gboolean is_paused, is_useless;
 
   g_mutex_lock (&layer->lock);
   while (!layer->is_open && !layer->is_flushing && !layer->is_live && !layer->was_open)
     g_cond_wait (&layer->changed, &layer->lock);
+  /* The elements may have gone meanwhile. */
+  if (layer->is_flushing || layer->chain == NULL) {
+    g_mutex_unlock (&layer->lock);
+    verdict->drop = TRUE;
+    return GST_FLOW_FLUSHING;
+  }
+  verdict->feed = gst_object_ref (layer->chain->feed);
   is_paused = !layer->is_open || layer->is_muted || !layer->is_watched;
   layer->needs_key_frame |= is_paused;
   /* av1parse, too, can make nothing of it: it has not seen what came before. */
@@ -585,16 +595,15 @@ pass_gate (GstLiveKitLayer * layer, GstBuffer * buffer, GateVerdict * verdict)
   verdict->drop = (is_paused || is_useless) && !is_seen_by_chain (layer, buffer);
   verdict->is_awaited = verdict->drop && !is_paused;
   layer->counters.n_dropped += verdict->drop;
-  if (layer->is_flushing)
-    flow = GST_FLOW_FLUSHING;
   g_mutex_unlock (&layer->lock);
-  return flow;
+  return GST_FLOW_OK;
 }
 
 GstFlowReturn
 gst_livekit_layer_push (GstLiveKitLayer * layer, GstBuffer * buffer)
 {
-  GateVerdict verdict = { FALSE, FALSE };
+  GateVerdict verdict = { FALSE, FALSE, NULL };
+  g_autoptr (GstPad) feed = NULL;
   GstFlowReturn flow;
 
   if (layer->chain == NULL) {
@@ -602,6 +611,7 @@ gst_livekit_layer_push (GstLiveKitLayer * layer, GstBuffer * buffer)
     return GST_FLOW_NOT_NEGOTIATED;
   }
   flow = pass_gate (layer, buffer, &verdict);
+  feed = verdict.feed;
   if (flow != GST_FLOW_OK || verdict.drop) {
     gst_buffer_unref (buffer);
     if (verdict.is_awaited) {
@@ -611,7 +621,7 @@ gst_livekit_layer_push (GstLiveKitLayer * layer, GstBuffer * buffer)
     return flow;
   }
   watch_for_fruitless_input (layer);
-  flow = gst_pad_push (layer->chain->feed, to_running_time (layer, buffer));
+  flow = gst_pad_push (feed, to_running_time (layer, buffer));
   /* While the peer is being replaced nothing is linked; that is no reason for upstream to stop. */
   if (flow == GST_FLOW_NOT_LINKED || flow == GST_FLOW_FLUSHING) {
     g_mutex_lock (&layer->lock);
