@@ -1,19 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What is too long for every run: all suites under valgrind and with the thread sanitizer, the leaks tracer over live
-# streams, 500 state cycles, ten minutes of each fuzz target, all faults with the soak of an hour. Assumes that `sh tests/run.sh` ran on this machine.
+# streams, 500 state cycles, the promised times, ten minutes of each fuzz target, all faults with the soak of an hour.
+# Assumes that `sh tests/run.sh` ran on this machine.
 #
-#   sh tests/full.sh [--only valgrind|threads|leaks|cycles|codecs|fuzz|faults]
+#   sh tests/full.sh [--only valgrind|threads|leaks|cycles|codecs|fuzz|times|faults]
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tests/support/install.sh"
 
-phases='valgrind threads leaks cycles fuzz codecs faults'
+phases='valgrind threads leaks cycles fuzz codecs times faults'
 case ${1:-} in
   '') ;;
   --only) phases=${2:?--only needs a phase} ;;
-  -h | --help) sed -n '3,6s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '3,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
   *) die "unknown option $1 (see --help)" ;;
 esac
 build=$root/build-test
@@ -36,8 +37,8 @@ run_tests () {
 phase_valgrind () {
   set -- --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --child-silent-after-fork=yes
   [ ! -f "$suppressions" ] || set -- "$@" "--suppressions=$suppressions"
-  LK_TEST_SHORT=1 G_SLICE=always-malloc run_tests gcc valgrind --suite lk --suite elements --suite fuzz --timeout-multiplier 20 \
-    --wrapper "valgrind $*"
+  LK_TEST_SHORT=1 G_SLICE=always-malloc run_tests gcc valgrind --suite lk --suite elements --suite fuzz \
+    --timeout-multiplier 20 --wrapper "valgrind $*"
 }
 
 phase_threads () {
@@ -57,6 +58,11 @@ phase_leaks () {
 phase_faults () {
   say 'faults: all of them'
   python3 "$root/tests/faults/run.py" --build "$build/gcc" --all --report "$build/faults.md" || status=1
+}
+
+# The live tests with the times that are promised; needs a machine that does nothing else.
+phase_times () {
+  LIVE_TIMES=1 run_tests gcc times --suite live
 }
 
 # What is too long of tests/live/check_codecs.py.

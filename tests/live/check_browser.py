@@ -3,7 +3,7 @@
 
 from check_harness import measure_both
 from check_loopback import CODECS
-from harness import check, check_at_least, check_at_most, check_equal, let_pass, wait_until
+from harness import by_clock, check, check_at_least, check_at_most, check_equal, let_pass, wait_until
 
 TONE = 'audiotestsrc is-live=true wave=sine freq=440 ! opusenc'
 VGA = 'video/x-raw,format=I420,width=640,height=480,framerate=30/1'
@@ -26,14 +26,15 @@ def check_decoded(bench, browser, seconds):
                video['firstFrame'], fps, video['freezes'], video['dropped'], video['plis'], elapsed)
     browser.call('screenshot', str(bench.folder / 'browser.png'))
     check_equal((video['width'], video['height']), (640, 480), 'size')
-    check_at_least(fps, 29, 'frames per second')
-    check_equal(video['freezes'] - first['video']['freezes'], 0, 'freezes')
-    check_at_most(video['firstFrame'], 10000, 'first frame after the join in ms')
+    check_at_least(fps, by_clock(29, 10), 'frames per second')
+    check_at_most(video['freezes'] - first['video']['freezes'], by_clock(0, 5), 'freezes')
+    check_at_most(video['firstFrame'], by_clock(1000, 30000), 'first frame after the join in ms')
     audio = last['audio']
     rate = (audio['samples'] - first['audio']['samples']) / ((audio['at'] - first['audio']['at']) / 1000)
     bench.note('%.0f audio samples/s, energy %.3f, %d concealed', rate, audio['energy'], audio['concealed'])
-    check_at_least(rate, 47000, 'audio samples per second')
-    check_at_least(audio['energy'] - first['audio']['energy'], 0.01 * seconds, 'energy of the tone')
+    check_at_least(rate, by_clock(47000, 20000), 'audio samples per second')
+    heard = audio['seconds'] - first['audio']['seconds']
+    check_at_least(audio['energy'] - first['audio']['energy'], by_clock(0.01, 0.003) * heard, 'energy of the tone')
 
 
 def sink_to_browser(bench, codec, seconds):
@@ -117,10 +118,9 @@ def check_recording(bench, file, seconds, totals):
     fps = len(times['video']) / lengths['video']
     bench.note('recorded %.2f s of %.2f s (video %.2f, audio %.2f), first audio and video %.0f ms apart, %.1f frames/s',
                length, seconds, lengths['video'], lengths['audio'], apart * 1000, fps)
-    check(abs(length - seconds) < 0.02 * seconds, 'length %.2f s, should be %.2f s within 2 %%', length, seconds)
-    check_at_most(apart, 0.1, 'seconds between first audio and first video')
-    check(abs(lengths['video'] - seconds) < 0.02 * seconds, 'video length %.2f s of %.2f s', lengths['video'], seconds)
-    check(abs(lengths['audio'] - seconds) < 0.02 * seconds, 'audio length %.2f s of %.2f s', lengths['audio'], seconds)
+    check_at_most(apart, by_clock(0.1, 2), 'seconds between first audio and first video')
+    for what, value in dict(lengths, file=length).items():
+        check_at_most(abs(value - seconds), by_clock(0.02, 0.15) * seconds, 'length of %s is off by, in s' % what)
     check_at_least(totals['video_0']['keyframes'], 1, 'key frames')
 
 

@@ -8,7 +8,7 @@ import urllib.parse
 
 from check_browser import TONE
 from check_simulcast import SIZES, layered
-from harness import check, check_at_least, check_at_most, check_equal, let_pass, wait_until
+from harness import by_clock, check, check_at_least, check_at_most, check_equal, let_pass, wait_until
 
 VP8 = 'videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 ! vp8enc deadline=1'
 FRAME_BYTES = 640 * 480 * 3 // 2
@@ -58,7 +58,7 @@ def test_browser_uri_play(bench):
     check('ERROR' not in text, 'gst-play-1.0: %s', text)
     frames = file.stat().st_size / FRAME_BYTES if file.exists() else 0
     bench.note('%d frames in 8 s', frames)
-    check_at_least(frames, 90, 'frames')
+    check_at_least(frames, by_clock(90, 5), 'frames')
 
 
 def test_browser_uri_playbin3(bench):
@@ -73,8 +73,8 @@ def test_browser_uri_playbin3(bench):
     let_pass(4)
     last = rendered(player, 'v'), rendered(player, 'a')
     bench.note('in 4 s: %d frames, %d pieces of sound', last[0] - first[0], last[1] - first[1])
-    check_at_least(last[0] - first[0], 100, 'frames in 4 s')
-    check_at_least(last[1] - first[1], 150, 'buffers of sound in 4 s')
+    check_at_least(last[0] - first[0], by_clock(100, 10), 'frames in 4 s')
+    check_at_least(last[1] - first[1], by_clock(150, 20), 'buffers of sound in 4 s')
     player.end()
 
 
@@ -88,26 +88,11 @@ def test_browser_uri_discoverer(bench):
     check('Opus' in text, 'no Opus')
 
 
-def bytes_of(receiver, pad):
-    text = receiver.get('s', pad + '::stats')
-    return int(re.search(r'bytes-received\W+guint64\W+(\d+)', text)[1])
-
-
-def key_frames_of(receiver, pad):
-    text = receiver.get('s', pad + '::stats')
-    return int(re.search(r'key-frames-received\W+guint64\W+(\d+)', text)[1])
-
-
-def dropped_of(receiver, pad):
-    text = receiver.get('s', pad + '::stats')
-    return int(re.search(r'frames-dropped\W+guint64\W+(\d+)', text)[1])
-
-
 def taken(receiver, pad, seconds):
     """Bytes and frames that came for a pad meanwhile, wanted or not."""
-    before = bytes_of(receiver, pad), dropped_of(receiver, pad)
+    before = receiver.counter(pad, 'bytes-received'), receiver.counter(pad, 'frames-dropped')
     let_pass(seconds)
-    return bytes_of(receiver, pad) - before[0], dropped_of(receiver, pad) - before[1]
+    return receiver.counter(pad, 'bytes-received') - before[0], receiver.counter(pad, 'frames-dropped') - before[1]
 
 
 def unused(bench, stop, start):
@@ -117,18 +102,18 @@ def unused(bench, stop, start):
                             '--branch=s=fakesink sync=false')
     receiver.wait_event('first-buffer', pad='video_0')
     let_pass(2)
-    check_at_least(taken(receiver, 'video_0', 2)[0], 20000, 'bytes in 2 s while linked')
+    check_at_least(taken(receiver, 'video_0', 2)[0], by_clock(20000, 2000), 'bytes in 2 s while linked')
     for _ in range(2):
         stop(receiver)
-        let_pass(3)
+        wait_until(lambda: taken(receiver, 'video_0', 1) == (0, 0), 'nothing comes for the pad')
         check_equal(taken(receiver, 'video_0', 2), (0, 0), 'bytes and frames that came for an unused pad')
-        wait_until(lambda: quiet(browser), 'the browser sends no video', 20)
-        keys = key_frames_of(receiver, 'video_0')
+        wait_until(lambda: quiet(browser), 'the browser sends no video')
+        keys = receiver.counter('video_0', 'key-frames-received')
         start(receiver)
-        took = seconds_until(lambda: key_frames_of(receiver, 'video_0') > keys)
+        took = seconds_until(lambda: receiver.counter('video_0', 'key-frames-received') > keys)
         bench.note('key frame after %.2f s', took)
-        check_at_most(took, 5, 'seconds until the key frame')
-        check_at_least(taken(receiver, 'video_0', 2)[0], 10000, 'bytes in 2 s when linked again')
+        check_at_most(took, by_clock(1.5, 30), 'seconds until the key frame')
+        check_at_least(taken(receiver, 'video_0', 2)[0], by_clock(10000, 1000), 'bytes in 2 s when linked again')
     check(not receiver.events('error'), 'errors')
     receiver.end()
 
@@ -141,7 +126,7 @@ def quiet(browser):
 
 def seconds_until(condition):
     start = time.monotonic()
-    wait_until(condition, 'a key frame', 10, every=0.01)
+    wait_until(condition, 'a key frame', every=0.01)
     return time.monotonic() - start
 
 
@@ -181,13 +166,13 @@ def choose_tracks(bench):
     receiver.wait_event('pad-added', pad='audio_0', enabled=False)
     check_equal(taken(receiver, 'video_0', 1), (0, 0), 'bytes and frames of a pad that is not enabled')
     for _ in range(3):
-        keys = key_frames_of(receiver, 'video_0')
+        keys = receiver.counter('video_0', 'key-frames-received')
         receiver.tell('set s video_0::enabled true')
-        took = seconds_until(lambda before=keys: key_frames_of(receiver, 'video_0') > before)
+        took = seconds_until(lambda before=keys: receiver.counter('video_0', 'key-frames-received') > before)
         bench.note('enabled: key frame after %.2f s', took)
-        check_equal(dropped_of(receiver, 'audio_0'), 0, 'audio frames that nobody asked for')
+        check_equal(receiver.counter('audio_0', 'frames-dropped'), 0, 'audio frames that nobody asked for')
         receiver.tell('set s video_0::enabled false')
-        let_pass(0.5)
+        wait_until(lambda: taken(receiver, 'video_0', 0.5) == (0, 0), 'nothing comes for the pad')
         check_equal(taken(receiver, 'video_0', 1), (0, 0), 'bytes and frames after that')
     receiver.tell('set s auto-subscribe true')
     receiver.wait_event('first-buffer', pad='audio_0')
@@ -219,7 +204,7 @@ def test_choose_by_launch_line(bench):
     receiver = bench.launch('receiver', text, '--watch=s', '--branch=s=fakesink sync=false')
     receiver.wait_event('first-buffer', pad='video_0')
     receiver.wait_event('first-gap', pad='audio_0')
-    check_equal(bytes_of(receiver, 'audio_0'), 0, 'bytes of sound')
+    check_equal(receiver.counter('audio_0', 'bytes-received'), 0, 'bytes of sound')
     receiver.end()
 
 
@@ -236,7 +221,7 @@ def test_choose_quality(bench):
                        ('set s video_0::quality auto', 2), ('set s video-quality medium', 1),
                        ('set s video-quality low', 0), ('set s video-quality auto', 2)):
         receiver.tell(text)
-        wait_until(lambda: size_of(receiver) == SIZES[size], '%s: %dx%d' % (text, *SIZES[size]), 5)
+        wait_until(lambda: size_of(receiver) == SIZES[size], '%s: %dx%d' % (text, *SIZES[size]), by_clock(2, 30))
     check(not receiver.events('error'), 'errors')
     receiver.end()
 

@@ -5,7 +5,7 @@ import json
 import urllib.error
 import urllib.request
 
-from harness import check, check_at_least, check_equal, wait_until
+from harness import by_clock, check, check_at_least, check_equal, wait_until
 
 
 def measure_both(receiver, seconds):
@@ -20,7 +20,7 @@ def measure_both(receiver, seconds):
     def later():
         tracks = {track['kind']: track for track in receiver.call('measure')['tracks']}
         return tracks if tracks['video']['at'] >= until else None
-    return first, wait_until(later, 'the time of the measurement', seconds + 20, every=0.25)
+    return first, wait_until(later, 'the time of the measurement', every=0.25)
 
 
 def test_harness_proxy(bench):
@@ -56,8 +56,8 @@ def test_harness_browser_browser(bench):
     rate = (last['audio']['samples'] - first['audio']['samples']) / seconds
     bench.note('%.1f frames/s, %.0f samples/s, energy %.4f', fps, rate, last['audio']['energy'])
     check_equal((last['video']['width'], last['video']['height']), (640, 480), 'size')
-    check_at_least(fps, 20, 'frames per second')
-    check_at_least(rate, 45000, 'samples per second')
+    check_at_least(fps, by_clock(20, 3), 'frames per second')
+    check_at_least(rate, by_clock(45000, 20000), 'samples per second')
     check_at_least(last['audio']['energy'], 1e-6, 'energy of the beeps')
     receiver.call('screenshot', str(bench.folder / 'receiver.png'))
 
@@ -73,10 +73,11 @@ def test_harness_sdk_browser(bench):
     first, last = measure_both(browser, 4)
     seconds = (last['video']['at'] - first['video']['at']) / 1000
     check_equal((last['video']['name'], last['video']['width']), ('sdk-video', 640), 'track')
-    check_at_least((last['video']['frames'] - first['video']['frames']) / seconds, 20, 'frames/s in the browser')
+    check_at_least((last['video']['frames'] - first['video']['frames']) / seconds, by_clock(20, 3),
+                   'frames/s in the browser')
     check_at_least(last['audio']['energy'], 1e-4, 'energy of the tone')
     tracks = {track['kind']: track for track in sdk.call('measure')}
-    check_at_least(tracks['video']['frames'], 20, 'frames in the SDK')
+    check_at_least(tracks['video']['frames'], by_clock(20, 3), 'frames in the SDK')
     check_at_least(tracks['audio']['peak'], 500, 'peak of the beeps')
 
 
@@ -91,7 +92,7 @@ def test_harness_launch(bench):
         check_equal([frame['number'] for frame in launch.events('frame')], list(range(60)), 'numbers by ' + name)
     launch = bench.launch('cycles', 'audiotestsrc is-live=true ! queue name=q ! fakesink', '--watch=q',
                           '--cycles=10', '--until=3')
-    check_equal(launch.wait(30), 0, 'exit code')
+    check_equal(launch.wait(), 0, 'exit code')
     cycles = launch.events('cycle')
     check_equal(len(cycles), 10, 'cycles')
     check(cycles[-1]['threads'] <= cycles[1]['threads'] and cycles[-1]['fds'] <= cycles[1]['fds'],

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 
-from harness import check, check_at_most, check_equal, wait_until
+from harness import PATIENCE, by_clock, check, check_at_most, check_equal, wait_until
 from lkserver import KEY, SECRET, free_ports
 from serve import mint_token
 
@@ -16,7 +16,7 @@ SINK = 'videotestsrc is-live=true ! video/x-raw,format=I420 ! x264enc tune=zerol
 SRC = 'livekitsrc ! fakesink'
 
 
-def refused(bench, name, line, pattern, variables, seconds=10, secrets=()):
+def refused(bench, name, line, pattern, variables, seconds=PATIENCE, secrets=()):
     """gst-launch ends with one error whose text matches, in time; nothing of it shows a secret, at any log level."""
     debug = bench.folder / (name + '.gst.log')
     variables = dict(variables, GST_DEBUG='*:6', GST_DEBUG_FILE=str(debug))
@@ -109,7 +109,7 @@ def test_wrong_urls(bench):
         for kind, line in (('src', SRC), ('sink', SINK)):
             text = line.replace('livekit' + kind, 'livekit%s join-timeout=2000 room=lab' % kind)
             refused(bench, '%s-%s' % (name, kind), text, pattern, {'LIVEKIT_URL': url, 'LIVEKIT_TOKEN': token},
-                    seconds=6, secrets=pieces(token))
+                    seconds=by_clock(6, PATIENCE), secrets=pieces(token))
     site.shutdown()
 
 
@@ -136,7 +136,7 @@ def test_stop_while_joining(bench):
         connection, _ = silent.accept()
         start = time.monotonic()
         process.send_signal(signal.SIGINT)
-        wait_until(lambda: process.poll() is not None, 'gst-launch ended (%s)' % output, 5)
-        check_at_most(time.monotonic() - start, 2, 'seconds until it ended')
+        wait_until(lambda: process.poll() is not None, 'gst-launch ended (%s)' % output)
+        check_at_most(time.monotonic() - start, by_clock(2, 10), 'seconds until it ended')
         connection.close()
     silent.close()

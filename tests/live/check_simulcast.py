@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Simulcast and dynacast: layers from several pads, the browser's choice, nothing sent that nobody watches."""
 
-import re
-
-from harness import check, check_at_least, check_at_most, check_equal, let_pass, wait_until
+from harness import by_clock, check, check_at_least, check_at_most, check_equal, let_pass, wait_until
 
 SIZES = [(320, 180), (640, 360), (1280, 720)]
 QUALITIES = dict(zip(('LOW', 'MEDIUM', 'HIGH'), SIZES))
@@ -31,11 +29,11 @@ def video_of(browser):
     return tracks[0] if tracks else None
 
 
-def wait_size(browser, size, seconds):
+def wait_size(browser, size, promised=None):
     """Waits for the picture to have the size; returns how many seconds that took."""
     start = wait_until(lambda: video_of(browser), 'the browser has the track')['at']
     shown = wait_until(lambda: (lambda v: v and (v['width'], v['height']) == tuple(size) and v)(video_of(browser)),
-                       'the browser shows %dx%d' % tuple(size), seconds, every=0.05)
+                       'the browser shows %dx%d' % tuple(size), by_clock(promised or 30, 30), every=0.05)
     return (shown['at'] - start) / 1000
 
 
@@ -43,12 +41,12 @@ def choose_each(bench, browser):
     wait_until(lambda: (video_of(browser) or {}).get('frames'), 'the browser decodes')
     for name in ('LOW', 'MEDIUM', 'HIGH', 'LOW', 'HIGH', 'MEDIUM'):
         browser.call('quality', name)
-        bench.note('%s after %.2f s', name, wait_size(browser, QUALITIES[name], 5))
+        bench.note('%s after %.2f s', name, wait_size(browser, QUALITIES[name], 2))
         before = video_of(browser)
         let_pass(1.5)
         after = video_of(browser)
-        check_at_least((after['frames'] - before['frames']) / ((after['at'] - before['at']) / 1000), 12,
-                       'frames per second of ' + name)
+        check_at_least((after['frames'] - before['frames']) / ((after['at'] - before['at']) / 1000),
+                       by_clock(12, 3), 'frames per second of ' + name)
 
 
 def simulcast(bench, codec, order=(0, 1, 2), url=None):
@@ -99,8 +97,7 @@ def test_simulcast_v0(bench):
 def bytes_in(sender, seconds):
     """Bytes that each pad has sent meanwhile."""
     def count():
-        stats = {pad: sender.get('k', pad + '::stats') for pad in ('video_0', 'video_1', 'video_2')}
-        return {pad: int(re.search(r'bytes-sent\W+guint64\W+(\d+)', text)[1]) for pad, text in stats.items()}
+        return {pad: sender.counter(pad, 'bytes-sent', 'k') for pad in ('video_0', 'video_1', 'video_2')}
     before = count()
     let_pass(seconds)
     return {pad: value - before[pad] for pad, value in count().items()}
@@ -113,9 +110,9 @@ def test_dynacast(bench):
     sender = bench.launch('publisher', layered(bench), '--watch=k')
     bench.wait_published('alice', 1)
     full = sum(bytes_in(sender, 2).values())
-    check_at_least(full, 20000, 'bytes in 2 s while nobody has said that he does not watch')
+    check_at_least(full, by_clock(20000, 2000), 'bytes in 2 s before viewers are asked')
     for pad in range(3):
-        sender.wait_event('livekit-track', action='inactive', pad='video_%d' % pad, seconds=20)
+        sender.wait_event('livekit-track', action='inactive', pad='video_%d' % pad)
     idle = sum(bytes_in(sender, 2).values())
     bench.note('bytes in 2 s: %d at first, %d without viewers', full, idle)
     check_at_most(idle, full / 100, 'bytes sent without viewers')
@@ -123,18 +120,18 @@ def test_dynacast(bench):
     first = wait_until(lambda: (lambda v: v and v['firstFrame'] and v)(video_of(browser)), 'a picture')
     bench.note('first picture %.0f ms after the join, %.0f ms after the subscription', first['firstFrame'],
                first['firstFrame'] - first['subscribed'])
-    check_at_most(first['firstFrame'] - first['subscribed'], 5000, 'ms from subscription to picture')
+    check_at_most(first['firstFrame'] - first['subscribed'], by_clock(1000, 30000), 'ms from subscription to picture')
     browser.call('quality', 'LOW')
-    wait_size(browser, SIZES[0], 3)
+    wait_size(browser, SIZES[0])
     mark = len(sender.lines)
     for pad in (1, 2):
-        sender.wait_event('livekit-track', action='inactive', pad='video_%d' % pad, seconds=20, after=mark)
+        sender.wait_event('livekit-track', action='inactive', pad='video_%d' % pad, after=mark)
     low = bytes_in(sender, 2)
     bench.note('with one viewer of "low": %s', low)
-    check_at_least(low['video_0'], 2000, 'bytes of the low layer')
+    check_at_least(low['video_0'], by_clock(2000, 500), 'bytes of the low layer')
     check_equal((low['video_1'], low['video_2']), (0, 0), 'bytes of the other layers')
     browser.call('watch', False)
-    sender.wait_event('livekit-track', action='inactive', pad='video_0', seconds=20, after=mark)
+    sender.wait_event('livekit-track', action='inactive', pad='video_0', after=mark)
     sender.end()
 
 
@@ -149,9 +146,9 @@ def test_simulcast_late_layer(bench):
     sender = bench.launch('publisher', text, '--watch=k')
     sid = bench.wait_published('alice', 1)[0]['sid']
     browser.call('join', bench.url, bench.token('viewer'))
-    wait_size(browser, SIZES[1], 5)
+    wait_size(browser, SIZES[1])
     sender.tell('set v drop false')
-    bench.note('the late layer is seen %.2f s after its first frame', wait_size(browser, SIZES[2], 5))
+    bench.note('the late layer is seen %.2f s after its first frame', wait_size(browser, SIZES[2]))
     check_equal(bench.wait_published('alice', 1)[0]['sid'], sid, 'the track')
     sender.end()
 
@@ -163,9 +160,9 @@ def test_simulcast_layer_ends(bench):
     sender = bench.launch('publisher', layered(bench), '--watch=k')
     bench.wait_published('alice', 1)
     browser.call('join', bench.url, bench.token('viewer'))
-    wait_size(browser, SIZES[2], 5)
+    wait_size(browser, SIZES[2])
     sender.tell('release k video_2')
-    bench.note('next layer after %.2f s', wait_size(browser, SIZES[1], 10))
+    bench.note('next layer after %.2f s', wait_size(browser, SIZES[1]))
     before = video_of(browser)['frames']
     wait_until(lambda: video_of(browser)['frames'] > before + 40, 'the picture moves')
     sender.end()
@@ -240,7 +237,7 @@ def test_simulcast_many(bench):
                         width, height, 40000 << layer, layer))
         text += ['t%d. ! queue ! k.video_%d' % (layer, 3 * camera + layer) for camera in range(CAMERAS)]
     sender = bench.launch('publisher', ' '.join(text), '--watch=k', debug='2,livekit*:4')
-    wait_until(lambda: len(sender.events('livekit-track', action='published')) >= CAMERAS, 'all published', 30)
+    wait_until(lambda: len(sender.events('livekit-track', action='published')) >= CAMERAS, 'all published')
     times = [line['t'] for line in sender.events('livekit-track', action='published')]
     bench.note('%d tracks of 3 layers published %.2f s after the start', CAMERAS,
                (times[-1] - sender.wait_event('start')['t']) / 1e6)
@@ -249,5 +246,5 @@ def test_simulcast_many(bench):
     browser = bench.browser()
     browser.call('join', bench.url, bench.token('viewer'))
     wait_until(lambda: len([track for track in browser.call('measure')['tracks'] if track.get('frames')]) == CAMERAS,
-               'the browser decodes all of them', 40, every=0.5)
+               'the browser decodes all of them', every=0.5)
     sender.end()
