@@ -6,6 +6,7 @@
 #include "lkerror.h"
 #include "lklog.h"
 #include "lkmessage.h"
+#include "lksignalurl.h"
 
 /* Of an owner who goes on for hours without a server. Descriptions do not count: only the last is kept. */
 #define MAX_WAITING 1000
@@ -410,5 +411,5 @@ lk_room_send_waiting (LkRoom * self)
 gboolean
 lk_room_check_server_url (const gchar * server_url, GError ** error)
 {
-  return lk_signal_client_check_url (server_url, error);
+  return lk_signal_url_check (server_url, error);
 }

@@ -56,7 +56,4 @@ void lk_signal_client_close_in_loop (LkSignalClient * client);
 
 guint lk_signal_client_get_rtt_ms (LkSignalClient * client);    /* 0 = not known yet */
 
-/* LK_ERROR_SETTINGS when @server_url is none that a client could connect to. Any thread. */
-gboolean lk_signal_client_check_url (const gchar * server_url, GError ** error);
-
 G_END_DECLS

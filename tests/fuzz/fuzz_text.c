@@ -7,7 +7,7 @@
 
 #include "lkerror.h"
 #include "lkhttp.h"
-#include "lksignalclient.h"
+#include "lksignalurl.h"
 
 #define MAX_SHOWN 256
 /* A token as HS256 makes it, put in the middle of the input: no part of its signature may be shown. */
@@ -30,7 +30,7 @@ LLVMFuzzerTestOneInput (const uint8_t * data, size_t size)
 
   check_clean (clean);
   check_clean (clean_url);
-  lk_signal_client_check_url (text, NULL);
+  lk_signal_url_check (text, NULL);
   lk_http_host_is_loopback (text);
 
   with_token = g_strdup_printf ("%.*s " TOKEN " %s", (gint) half, text, text + half);

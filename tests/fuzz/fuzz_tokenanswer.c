@@ -3,7 +3,7 @@
 
 #include "fuzz.h"
 
-#include "lksignalclient.h"
+#include "lksignalurl.h"
 #include "lktokensource-private.h"
 
 static void
@@ -20,7 +20,7 @@ try_answer (const gchar * text, gsize size, gboolean is_secure)
   }
   fuzz_check (lk_token_source_check_text (answer->token, LK_ERROR_TOKEN_SOURCE, NULL));
   if (answer->server_url != NULL)
-    lk_signal_client_check_url (answer->server_url, NULL);
+    lk_signal_url_check (answer->server_url, NULL);
 }
 
 int
