@@ -317,89 +317,105 @@ handle_leave (LkRoom * self, const Livekit__LeaveRequest * leave)
 /* ------------------------------------------------------------------------------------------------------------------ */
 /* Which message counts when */
 
-/* In the order of the field numbers. */
-static void
-handle_session_message (LkRoom * self, const Livekit__SignalResponse * response)
+/* Three parts, each in the order of the field numbers; FALSE when the message is of another. */
+static gboolean
+handle_transport_message (LkRoom * self, const Livekit__SignalResponse * response)
 {
   switch ((gint) response->message_case) {
     case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_ANSWER:
       handle_answer (self, response->answer);
-      break;
+      return TRUE;
     case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_OFFER:
       handle_offer (self, response->offer);
-      break;
+      return TRUE;
     case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_TRICKLE:
       handle_trickle (self, response->trickle);
-      break;
-    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_UPDATE:
-      lk_roster_update (self->roster, response->update->participants, response->update->n_participants);
-      break;
+      return TRUE;
+    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_MEDIA_SECTIONS_REQUIREMENT:
+      handle_media_sections (self, response->media_sections_requirement);
+      return TRUE;
+    default:
+      return FALSE;
+  }
+}
+
+static gboolean
+handle_track_message (LkRoom * self, const Livekit__SignalResponse * response)
+{
+  switch ((gint) response->message_case) {
     case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_TRACK_PUBLISHED:
       lk_room_track_published (self, response->track_published);
-      break;
+      return TRUE;
     case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_MUTE:
       LK_ROOM_TELL (self, mute_requested, self, response->mute->sid, response->mute->muted);
-      break;
-    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_SPEAKERS_CHANGED:
-      handle_speakers (self, response->speakers_changed);
-      break;
-    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_ROOM_UPDATE:
-      tell_room (self, response->room_update->room);
-      break;
-    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_CONNECTION_QUALITY:
-      handle_connection_quality (self, response->connection_quality);
-      break;
+      return TRUE;
     case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_STREAM_STATE_UPDATE:
       handle_stream_states (self, response->stream_state_update);
-      break;
+      return TRUE;
     case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_SUBSCRIBED_QUALITY_UPDATE:
       handle_subscribed_quality (self, response->subscribed_quality_update);
-      break;
+      return TRUE;
     case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_SUBSCRIPTION_PERMISSION_UPDATE:
       LK_ROOM_TELL (self, subscription_allowed, self, response->subscription_permission_update->track_sid,
           response->subscription_permission_update->allowed);
-      break;
-    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_REFRESH_TOKEN:
-      handle_refresh_token (self, response->refresh_token);
-      break;
+      return TRUE;
     case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_TRACK_UNPUBLISHED:
       lk_room_track_unpublished (self, response->track_unpublished->track_sid);
-      break;
+      return TRUE;
     case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_SUBSCRIPTION_RESPONSE:
       handle_subscription_response (self, response->subscription_response);
-      break;
+      return TRUE;
     case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_REQUEST_RESPONSE:
       handle_request_response (self, response->request_response);
-      break;
+      return TRUE;
     case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_TRACK_SUBSCRIBED:
       LK_ROOM_TELL (self, track_subscribed, self, response->track_subscribed->track_sid);
-      break;
+      return TRUE;
+    default:
+      return FALSE;
+  }
+}
+
+static gboolean
+handle_room_message (LkRoom * self, const Livekit__SignalResponse * response)
+{
+  switch ((gint) response->message_case) {
+    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_UPDATE:
+      lk_roster_update (self->roster, response->update->participants, response->update->n_participants);
+      return TRUE;
+    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_SPEAKERS_CHANGED:
+      handle_speakers (self, response->speakers_changed);
+      return TRUE;
+    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_ROOM_UPDATE:
+      tell_room (self, response->room_update->room);
+      return TRUE;
+    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_CONNECTION_QUALITY:
+      handle_connection_quality (self, response->connection_quality);
+      return TRUE;
+    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_REFRESH_TOKEN:
+      handle_refresh_token (self, response->refresh_token);
+      return TRUE;
     case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_ROOM_MOVED:
       handle_room_moved (self, response->room_moved);
-      break;
-    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_MEDIA_SECTIONS_REQUIREMENT:
-      handle_media_sections (self, response->media_sections_requirement);
-      break;
+      return TRUE;
     case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_LEAVE:
       handle_leave (self, response->leave);
-      break;
-    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_JOIN:
-    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_RECONNECT:
-      lk_warning ("room", "a session began inside a session; ignored");
-      break;
-      /* of the client; or of features that we do not use */
-    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE__NOT_SET:
-    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_PONG:
-    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_PONG_RESP:
-    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_SUBSCRIBED_AUDIO_CODEC_UPDATE:
-    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_PUBLISH_DATA_TRACK_RESPONSE:
-    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_UNPUBLISH_DATA_TRACK_RESPONSE:
-    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_DATA_TRACK_SUBSCRIBER_HANDLES:
-    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_STORE_DATA_BLOB_RESPONSE:
-    case LIVEKIT__SIGNAL_RESPONSE__MESSAGE_GET_DATA_BLOB_RESPONSE:
+      return TRUE;
     default:
-      break;
+      return FALSE;
   }
+}
+
+static void
+handle_session_message (LkRoom * self, const Livekit__SignalResponse * response)
+{
+  if (handle_transport_message (self, response) || handle_track_message (self, response)
+      || handle_room_message (self, response))
+    return;
+  /* The rest is of the client, or of features that we do not use. */
+  if (response->message_case == LIVEKIT__SIGNAL_RESPONSE__MESSAGE_JOIN
+      || response->message_case == LIVEKIT__SIGNAL_RESPONSE__MESSAGE_RECONNECT)
+    lk_warning ("room", "a session began inside a session; ignored");
 }
 
 /* Before a session there is only its beginning or its refusal; a server that says more is ahead of itself. */
