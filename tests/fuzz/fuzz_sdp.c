@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "fuzzsdp.h"
 #include "gstlivekitsdp.h"
 #include "lkerror.h"
 
@@ -16,31 +17,6 @@ const char *
 __asan_default_options (void)
 {
   return "detect_leaks=0";
-}
-
-static void
-edit (GstSDPMessage * sdp)
-{
-  g_autoptr (GHashTable) ssrcs = g_hash_table_new (NULL, NULL);
-
-  for (guint i = 0; i < gst_sdp_message_medias_len (sdp); i++) {
-    GstSDPMedia *media = (GstSDPMedia *) gst_sdp_message_get_media (sdp, i);
-    GstSDPMedia *offered = NULL;
-
-    gst_sdp_media_copy (media, &offered);
-    gst_livekit_sdp_get_direction (media);
-    gst_livekit_sdp_set_direction (media, "recvonly");
-    gst_livekit_sdp_write_msid (media, "stream", "track");
-    for (const GstLiveKitCodec * codec = gst_livekit_codecs (); codec->encoding_name; codec++) {
-      gst_livekit_sdp_prefer_codec (media, codec);
-      gst_livekit_sdp_answer_codecs (media, offered, codec);
-    }
-    gst_livekit_sdp_write_codecs (media, gst_livekit_codecs (), TRUE);
-    gst_sdp_media_free (offered);
-  }
-  gst_livekit_sdp_collect_ssrcs (sdp, ssrcs);
-  gst_livekit_sdp_has_fingerprint (sdp, "AA:BB");
-  gst_livekit_sdp_set_ice_credentials (sdp, "ufrag", "pwd");
 }
 
 /* The calls of webrtcbin with what the network said. */
@@ -100,7 +76,7 @@ LLVMFuzzerTestOneInput (const uint8_t * data, size_t size)
   if (sdp != NULL) {
     check_promises (sdp, is_answer, offer);
     make_caps (sdp);
-    edit (sdp);
+    fuzz_edit_sdp (sdp);
     make_caps (sdp);
     gst_sdp_message_free (sdp);
   } else {
