@@ -42,23 +42,30 @@ static const Livekit__LeaveRequest__Action actions[] = { DISCONNECT, RESUME, REC
   (Livekit__LeaveRequest__Action) 9
 };
 
+/* Expects the end, or that the room goes on with @next; returns whether it goes on. */
+static gboolean
+leave_for (RoomWorld * f, Livekit__LeaveRequest__Action action, guint reason, const gchar * next)
+{
+  gboolean is_end = action == DISCONNECT && reasons[reason].is_final;
+  g_autofree gchar *line = g_strconcat (is_end ? "closed" : next, ": ", reasons[reason].word, NULL);
+
+  say_leave (f, action, reasons[reason].reason);
+  fail_unless (f->client == NULL);
+  if (is_end)
+    expect_end (f, line);
+  else
+    expect (f, line);
+  return !is_end;
+}
+
 static void
 leave_in_session (RoomWorld * f)
 {
   Livekit__LeaveRequest__Action action = actions[row % G_N_ELEMENTS (actions)];
-  const gchar *word = reasons[row / G_N_ELEMENTS (actions)].word;
-  g_autofree gchar *line = NULL;
 
   reach_steady (f);
-  say_leave (f, action, reasons[row / G_N_ELEMENTS (actions)].reason);
-  fail_unless (f->client == NULL);
-  if (action == DISCONNECT && reasons[row / G_N_ELEMENTS (actions)].is_final) {
-    line = g_strconcat ("closed: ", word, NULL);
-    expect_end (f, line);
+  if (!leave_for (f, action, row / G_N_ELEMENTS (actions), action == RESUME ? "resuming #1 in 0" : "rejoining #1 in 0"))
     return;
-  }
-  line = g_strdup_printf ("%s #1 in 0: %s", action == RESUME ? "resuming" : "rejoining", word);
-  expect (f, line);
   advance (f, 0);
   fail_unless_equals_int (f->client->reconnect, action == RESUME);
   leave_at_once (f);
@@ -78,19 +85,10 @@ leave_as_first_answer (RoomWorld * f)
 {
   static const Body ways[] = { reach_connecting, reach_resuming, reach_rejoining };
   static const gchar *const next[] = { "connecting #2 in 300", "rejoining #1 in 0", "rejoining #2 in 300" };
-  const gchar *word = reasons[row / G_N_ELEMENTS (ways)].word;
-  g_autofree gchar *line = NULL;
 
   ways[row % G_N_ELEMENTS (ways)] (f);
-  say_leave (f, DISCONNECT, reasons[row / G_N_ELEMENTS (ways)].reason);
-  if (reasons[row / G_N_ELEMENTS (ways)].is_final) {
-    line = g_strconcat ("closed: ", word, NULL);
-    expect_end (f, line);
-    return;
-  }
-  line = g_strdup_printf ("%s: %s", next[row % G_N_ELEMENTS (ways)], word);
-  expect (f, line);
-  leave_at_once (f);
+  if (leave_for (f, DISCONNECT, row / G_N_ELEMENTS (ways), next[row % G_N_ELEMENTS (ways)]))
+    leave_at_once (f);
 }
 
 GST_START_TEST (test_leave_as_first_answer)
@@ -129,14 +127,20 @@ say_leave_to (RoomWorld * f, Livekit__LeaveRequest__Action action, const gchar *
 }
 
 static void
+send_elsewhere (RoomWorld * f, const gchar * const *urls, gsize n_urls)
+{
+  say_leave_to (f, RECONNECT, urls, n_urls);
+  expect (f, "rejoining #1 in 0: server-shutdown");
+}
+
+static void
 regions_are_tried_in_order (RoomWorld * f)
 {
   static const gchar *const urls[] = { "wss://eu.lab.livekit.cloud", "wss://us.lab.livekit.run" };
 
   f->settings.server_url = CLOUD;
   reach_steady (f);
-  say_leave_to (f, RECONNECT, urls, G_N_ELEMENTS (urls));
-  expect (f, "rejoining #1 in 0: server-shutdown");
+  send_elsewhere (f, urls, G_N_ELEMENTS (urls));
   advance (f, 0);
   fail_unless_equals_string (f->client->server_url, urls[0]);
   /* what ends a join elsewhere is a fault of one region */
@@ -222,8 +226,7 @@ other_hosts_are_no_regions (RoomWorld * f)
 
   f->settings.server_url = CLOUD;
   reach_steady (f);
-  say_leave_to (f, RECONNECT, urls, G_N_ELEMENTS (urls));
-  expect (f, "rejoining #1 in 0: server-shutdown");
+  send_elsewhere (f, urls, G_N_ELEMENTS (urls));
   f->keeps_quiet = TRUE;
   for (guint i = 0; i < 10; i++) {
     while (f->client == NULL)
@@ -244,8 +247,7 @@ other_servers_have_no_regions (RoomWorld * f)
   static const gchar *const urls[] = { "wss://eu.lab.livekit.cloud" };
 
   reach_steady (f);
-  say_leave_to (f, RECONNECT, urls, G_N_ELEMENTS (urls));
-  expect (f, "rejoining #1 in 0: server-shutdown");
+  send_elsewhere (f, urls, G_N_ELEMENTS (urls));
   advance (f, 0);
   fail_unless_equals_string (f->client->server_url, "wss://example.com/lk");
   leave_at_once (f);
@@ -256,8 +258,7 @@ no_regions_are_none (RoomWorld * f)
 {
   f->settings.server_url = CLOUD;
   reach_steady (f);
-  say_leave_to (f, RECONNECT, NULL, 0);
-  expect (f, "rejoining #1 in 0: server-shutdown");
+  send_elsewhere (f, NULL, 0);
   advance (f, 0);
   fail_unless_equals_string (f->client->server_url, CLOUD);
   leave_at_once (f);
@@ -308,26 +309,41 @@ say_moved (RoomWorld * f, const gchar * token, gboolean stays)
   say (f, &response);
 }
 
+/* All of the old room goes, and @identity and its track come. */
 static void
-moved_to_another_room (RoomWorld * f)
+expect_move (RoomWorld * f, const gchar * identity)
 {
-  g_autofree gchar *token = mint_token ("other", NOW_S, 600);
+  g_autofree gchar *participant = g_strconcat ("+", identity, NULL), *track = g_strconcat ("+TR_", identity, NULL);
 
-  reach_joined (f);
-  lk_room_transport_up_in_loop (f->room);
-  advance (f, 1000);
-  publish (f, "cid-1");
-  say_published (f, "cid-1", "TR_1");
-  expect (f, "published cid-1 TR_1 me");
-  subscribe (f, "TR_bob", TRUE);
-  say_moved (f, token, FALSE);
   expect (f, "token");
   expect (f, "room RM_2 meta n=0");
   expect (f, "-TR_bob");
   expect (f, "-bob");
   expect (f, "local Me");
-  expect (f, "+eve");
-  expect (f, "+TR_eve");
+  expect (f, participant);
+  expect (f, track);
+}
+
+static void
+reach_published (RoomWorld * f)
+{
+  reach_joined (f);
+  lk_room_transport_up_in_loop (f->room);
+  publish (f, "cid-1");
+  say_published (f, "cid-1", "TR_1");
+  expect (f, "published cid-1 TR_1 me");
+}
+
+static void
+moved_to_another_room (RoomWorld * f)
+{
+  g_autofree gchar *token = mint_token ("other", NOW_S, 600);
+
+  reach_published (f);
+  advance (f, 1000);
+  subscribe (f, "TR_bob", TRUE);
+  say_moved (f, token, FALSE);
+  expect_move (f, "eve");
   fail_unless_equals_string (lk_roster_get_local (lk_room_get_roster (f->room))->sid, "PA_me2");
   say_closed (f, LK_ERROR_CONNECT, 0);
   expect (f, "resuming #1 in 0: connect");
@@ -350,13 +366,7 @@ who_moves_along_is_new (RoomWorld * f)
   reach_steady (f);
   subscribe (f, "TR_bob", TRUE);
   say_moved (f, token, TRUE);
-  expect (f, "token");
-  expect (f, "room RM_2 meta n=0");
-  expect (f, "-TR_bob");
-  expect (f, "-bob");
-  expect (f, "local Me");
-  expect (f, "+bob");
-  expect (f, "+TR_bob");
+  expect_move (f, "bob");
   fail_unless_equals_int (g_hash_table_size (f->room->wanted), 0);
   leave_politely (f);
 }
@@ -413,11 +423,7 @@ GST_END_TEST;
 static void
 migration_is_a_resume (RoomWorld * f)
 {
-  reach_joined (f);
-  lk_room_transport_up_in_loop (f->room);
-  publish (f, "cid-1");
-  say_published (f, "cid-1", "TR_1");
-  expect (f, "published cid-1 TR_1 me");
+  reach_published (f);
   lk_room_send_offer_in_loop (f->room, "my-offer", 3);
   say_answer (f, "the-answer", 3);
   expect (f, "answer the-answer 3 mids=0");
