@@ -50,6 +50,15 @@ write_pem (const gchar * path, X509 * cert, EVP_PKEY * key)
   fclose (file);
 }
 
+/* Of a name that no other has: one with the same name and another key would be tried, and found to be wrong. */
+static X509 *
+make_authority (EVP_PKEY * key)
+{
+  g_autofree gchar *name = g_strdup_printf ("Test authority %08x", g_random_int ());
+
+  return make_certificate (key, name, NULL, -86400 * 10, 86400, NULL, NULL);
+}
+
 static TestCertificates *
 make_files (X509 * ca, X509 * cert, EVP_PKEY * key)
 {
@@ -69,7 +78,7 @@ TestCertificates *
 test_certificates_new (const gchar * alt_name, glong from_s, glong to_s)
 {
   EVP_PKEY *ca_key = make_key (), *key = make_key ();
-  X509 *ca = make_certificate (ca_key, "Test authority", NULL, -86400 * 10, 86400, NULL, NULL);
+  X509 *ca = make_authority (ca_key);
   X509 *cert = make_certificate (key, "Test server", alt_name, from_s, to_s, ca, ca_key);
   TestCertificates *c = make_files (ca, cert, key);
 
@@ -84,7 +93,7 @@ TestCertificates *
 test_certificates_new_self_signed (const gchar * alt_name)
 {
   EVP_PKEY *ca_key = make_key (), *key = make_key ();
-  X509 *ca = make_certificate (ca_key, "Test authority", NULL, -86400, 86400, NULL, NULL);
+  X509 *ca = make_authority (ca_key);
   X509 *cert = make_certificate (key, "Test server", alt_name, -86400, 86400, NULL, NULL);
   TestCertificates *c = make_files (ca, cert, key);
 
