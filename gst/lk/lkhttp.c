@@ -191,8 +191,8 @@ on_message_authenticate (SoupMessage * message, SoupAuth * auth, gboolean is_ret
   return TRUE;
 }
 
-/* GIO cannot be told which versions it may speak, and with GnuTLS it speaks TLS 1.0. The request has not been sent yet: it goes
- * into a connection that is closed. */
+/* GIO cannot be told which versions it may speak, and with GnuTLS it speaks TLS 1.0. The request has not been sent yet:
+ * it goes into a connection that is closed. */
 static void
 on_message_network_event (SoupMessage * message, GSocketClientEvent event, GIOStream * connection, gpointer data)
 {

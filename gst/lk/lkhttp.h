@@ -32,7 +32,8 @@ GTlsCertificateFlags lk_http_get_faults (struct _SoupMessage * message);
 gchar *lk_http_certificate_faults (GTlsCertificateFlags faults);
 /* Whether @message was not sent because the server speaks nothing newer than TLS 1.1 (RFC 8996). */
 gboolean lk_http_is_old_tls (struct _SoupMessage * message);
-/* What the answer to @message says with Retry-After, in seconds or as a date (RFC 9110 §10.2.3). 0 when it says nothing. */
+/* What the answer to @message says with Retry-After, in seconds or as a date (RFC 9110 §10.2.3). 0 when it says
+ * nothing. */
 guint lk_http_get_retry_after_ms (struct _SoupMessage * message);
 /* Whether @host is localhost, 127.0.0.0/8 or ::1 (brackets allowed). */
 gboolean lk_http_host_is_loopback (const gchar * host);

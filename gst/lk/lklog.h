@@ -21,7 +21,8 @@ typedef enum
 typedef void (*LkLogSink) (LkLogLevel level, const gchar * file, const gchar * function, gint line_number,
     const gchar * object, const gchar * line, gpointer data);
 
-/* Set once, before any other call of the client; NULL is silence. @max_level spares the formatting of what nobody reads. */
+/* Set once, before any other call of the client; NULL is silence. @max_level spares the formatting of what nobody
+ * reads. */
 void lk_log_set_sink (LkLogSink sink, gpointer data);
 void lk_log_set_max_level (LkLogLevel max_level);
 

@@ -27,8 +27,8 @@ void lk_loop_stop (LkLoop * loop);
 /* Runs @func (@data) on the loop, then @destroy (@data). A stopped loop only calls @destroy and returns FALSE. */
 gboolean lk_loop_post (LkLoop * loop, LkLoopFunc func, gpointer data, GDestroyNotify destroy);
 
-/* The same after @delay_ms of monotonic time. The id is for lk_loop_cancel(), and never 0 (0: loop stopped). @destroy runs
- * on the loop, or in the caller of cancel/stop. A timer that ran is forgotten: cancelling it does nothing. */
+/* The same after @delay_ms of monotonic time. The id is for lk_loop_cancel(), and never 0 (0: loop stopped). @destroy
+ * runs on the loop, or in the caller of cancel/stop. A timer that ran is forgotten: cancelling it does nothing. */
 guint64 lk_loop_post_after (LkLoop * loop, guint delay_ms, LkLoopFunc func, gpointer data, GDestroyNotify destroy);
 void lk_loop_cancel (LkLoop * loop, guint64 * id);      /* sets *id to 0; 0 is fine */
 

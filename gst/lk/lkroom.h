@@ -155,8 +155,8 @@ guint lk_room_get_n_reconnects (LkRoom * room, gboolean rejoins);       /* resum
 /* How the media transport does. up: the primary peer is connected (ICE and DTLS): ends the join timeout. lost:
  * resumes; when the transport does not come up within 15 s of that, rejoins. failed: a rejoin at once (the peer is
  * beyond repair). */
-/* While paused the owner cannot bring a transport up, so that the room does not wait for it: the time to do so begins anew
- * when it ends. */
+/* While paused the owner cannot bring a transport up, so that the room does not wait for it: the time to do so begins
+ * anew when it ends. */
 void lk_room_set_paused_in_loop (LkRoom * room, gboolean is_paused);
 void lk_room_transport_up_in_loop (LkRoom * room);
 void lk_room_transport_lost_in_loop (LkRoom * room, LkSignalTarget target);

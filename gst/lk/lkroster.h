@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* lkroster: participants and their publications, as the server last told them. Pure; owned by one thread.
  *
- * LkParticipant and LkPublication are what the rest of the project sees of LiveKit's ParticipantInfo and TrackInfo. They
- * are owned by the roster and valid during the callback that shows them; publications can be copied. */
+ * LkParticipant and LkPublication are what the rest of the project sees of LiveKit's ParticipantInfo and TrackInfo.
+ * They are owned by the roster and valid during the callback that shows them; publications can be copied. */
 #pragma once
 
 #include <glib.h>
@@ -39,7 +39,7 @@ typedef struct
 
 typedef struct
 {
-  gchar *sid, *name, *mime_type, *stream;       /* mime_type as registered, e.g. "video/H264"; never NULL, may be empty */
+  gchar *sid, *name, *mime_type, *stream;       /* mime_type as registered: "video/H264"; never NULL, may be empty */
   LkTrackKind kind;
   LkTrackSource source;
   gboolean muted, is_encrypted, is_stereo;

@@ -13,7 +13,8 @@ gboolean lk_signal_url_check (const gchar * server_url, GError ** error);
 
 /* These take what lk_signal_url_parse() gave. */
 gchar *lk_signal_url_describe (GUri * server);  /* host and port, for texts */
-/* @path is appended to what path the server's URL has, with one slash between. @is_http: http or https, not ws or wss. */
+/* @path is appended to what path the server's URL has, with one slash between. @is_http: http or https, not ws or
+ * wss. */
 GUri *lk_signal_url_build (GUri * server, gboolean is_http, const gchar * path, const gchar * query);
 
 /* The query of a join, or, with settings->reconnect, of a resume. */

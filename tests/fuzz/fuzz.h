@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fuzz: what the targets share. Each is one file with LLVMFuzzerTestOneInput(): with clang and -Dfuzz=enabled a libFuzzer
- * program, else, with fuzzmain.c, a test that replays its corpus. */
+/* fuzz: what the targets share. Each is one file with LLVMFuzzerTestOneInput(): with clang and -Dfuzz=enabled a
+ * libFuzzer program, else, with fuzzmain.c, a test that replays its corpus. */
 #pragma once
 
 #include <glib.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fuzz: an access token. What begins with a brace is the payload of one, made a token here, for chance does not find base64. */
+/* fuzz: an access token. What begins with a brace is the payload of one, made a token here, for chance does not find
+ * base64. */
 
 #include "fuzz.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fuzz: the `tracks` property, and what it is compared with: a line of patterns, then identity, name and sid of a track, a
- * line each. The first byte is the kind of the track and its source. */
+/* fuzz: the `tracks` property, and what it is compared with: a line of patterns, then identity, name and sid of a
+ * track, a line each. The first byte is the kind of the track and its source. */
 
 #include "fuzz.h"
 

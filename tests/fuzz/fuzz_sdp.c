@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fuzz: a session description through the validator, and what is done with one that passes, by us and then by webrtcbin.
- * The first byte: 1 = an answer, 2 = there is a description before it, which ends with a byte 0xff. */
+/* fuzz: a session description through the validator, and what is done with one that passes, by us and then by
+ * webrtcbin. The first byte: 1 = an answer, 2 = there is a description before it, which ends with a byte 0xff. */
 
 #include "fuzz.h"
 
@@ -10,7 +10,8 @@
 #include "gstlivekitsdp.h"
 #include "lkerror.h"
 
-/* In caps, names of attributes become quarks, and GLib leaves old tables of them behind. Leaks are looked for in sdpedits. */
+/* In caps, names of attributes become quarks, and GLib leaves old tables of them behind. Leaks are looked for in
+ * sdpedits. */
 const char *__asan_default_options (void);
 
 const char *

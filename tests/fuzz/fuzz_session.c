@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fuzz: what a server says, into a room with its roster. The first byte is the state to begin in. Then come steps: a length
- * of two bytes, little endian, and a SignalResponse of that length; or, with 0xffff in its place, one byte that says what
- * the owner of the room does. */
+/* fuzz: what a server says, into a room with its roster. The first byte is the state to begin in. Then come steps: a
+ * length of two bytes, little endian, and a SignalResponse of that length; or, with 0xffff in its place, one byte that
+ * says what the owner of the room does. */
 
 #include "fuzz.h"
 

@@ -157,7 +157,8 @@ GST_END_TEST;
 /* An opaque word may lie in front of a token, in one word with it. */
 GST_START_TEST (test_words_before_tokens_are_cut_out)
 {
-  g_autofree gchar *glued = lk_error_clean_text ("x c2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJlc2lnbmFeyJhbGciOiJIUzI1NiJ9 y", -1);
+  g_autofree gchar *glued = lk_error_clean_text ("x c2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJlc2lnbmFeyJhbGciOiJIUzI1NiJ9 y",
+      -1);
   g_autofree gchar *prefixed = lk_error_clean_text ("token:eyJhbGciOiJIUzI1NiJ9 abc-eyJhbGciOiJIUzI1NiJ9", -1);
 
   fail_unless_equals_string (glued, "x [token] y");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* T29: messages that are none: cut, damaged, made up; to the room as messages, and over a websocket. Each is ignored or ends the
- * connection by one clean error. The messages in the corpus are from sessions with livekit-server 1.13.5.
+/* T29: messages that are none: cut, damaged, made up; to the room as messages, and over a websocket. Each is ignored or
+ * ends the connection by one clean error. The messages in the corpus are from sessions with livekit-server 1.13.5.
  *
  * LK_TEST_INPUTS: how many damaged messages, 10000 when unset. LK_TEST_SEED: replays a run. */
 #include <gst/check/gstcheck.h>
@@ -303,7 +303,8 @@ GST_START_TEST (test_wrong_wire_types_on_the_wire)
 
 GST_END_TEST;
 
-/* 10 000 groups inside each other, of a field that nobody knows and of one that is known; messages inside each other. */
+/* 10 000 groups inside each other, of a field that nobody knows and of one that is known; messages inside each
+ * other. */
 GST_START_TEST (test_nesting_on_the_wire)
 {
   g_autoptr (GByteArray) unknown = g_byte_array_new ();
@@ -338,7 +339,9 @@ GST_END_TEST;
 
 GST_START_TEST (test_text_frames)
 {
-  static const gchar *const texts[] = { "", "rubbish", "{\"join\":{}}", "<html></html>", "{\"leave\":{\"action\":0}}", "\r\n" };
+  static const gchar *const texts[] = { "", "rubbish", "{\"join\":{}}", "<html></html>", "{\"leave\":{\"action\":0}}",
+    "\r\n"
+  };
   SignalFixture *f = signal_fixture_new ();
   guint n_good = 0;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* lksignalclient: ways into a server, pings, rubbish, and the ways out. Refusals, certificates and messages that are too large
- * have suites of their own. */
+/* lksignalclient: ways into a server, pings, rubbish, and the ways out. Refusals, certificates and messages that are
+ * too large have suites of their own. */
 #include <gst/check/gstcheck.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* T30: messages that are too large, too many, or never end. Two sizes are those of large rooms and work; the others end the
- * connection, and none costs more than 64 MiB. */
+/* T30: messages that are too large, too many, or never end. Two sizes are those of large rooms and work; the others end
+ * the connection, and none costs more than 64 MiB. */
 #include <gst/check/gstcheck.h>
 #include <libsoup/soup.h>
 #include <string.h>
@@ -205,8 +205,8 @@ GST_END_TEST;
 /* A frame that claims a length which nobody has. */
 GST_START_TEST (test_lengths_that_lie)
 {
-  static const gchar *const heads[] = { "\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff", "\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff",
-    "\x82\x7f\x00\x00\x00\x00\xff\xff\xff\xff"
+  static const gchar *const heads[] = { "\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff",
+    "\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff", "\x82\x7f\x00\x00\x00\x00\xff\xff\xff\xff"
   };
   SignalFixture *f = signal_fixture_new ();
 

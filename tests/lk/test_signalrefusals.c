@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* T27: lksignalclient and what is no LiveKit server, or one that does not want us. Of T28, what a header cannot hold. */
+/* T27: lksignalclient and what is no LiveKit server, or one that does not want us. Of T28, what a header cannot
+ * hold. */
 #include <gst/check/gstcheck.h>
 #include <libsoup/soup.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* T26: lksignalclient and TLS: certificates, old versions, connections that end in the middle. The token is sent to nobody
- * whose certificate is not accepted. */
+/* T26: lksignalclient and TLS: certificates, old versions, connections that end in the middle. The token is sent to
+ * nobody whose certificate is not accepted. */
 #include <fcntl.h>
 #include <gst/check/gstcheck.h>
 #include <openssl/ssl.h>
@@ -31,8 +31,9 @@ static const struct
 
 GST_START_TEST (test_certificates)
 {
-  TestCertificates *c = tls_cases[__i__].is_self_signed ? test_certificates_new_self_signed (tls_cases[__i__].alt_name) :
-      test_certificates_new (tls_cases[__i__].alt_name, tls_cases[__i__].from_s, tls_cases[__i__].to_s);
+  TestCertificates *c = tls_cases[__i__].is_self_signed
+      ? test_certificates_new_self_signed (tls_cases[__i__].alt_name)
+      : test_certificates_new (tls_cases[__i__].alt_name, tls_cases[__i__].from_s, tls_cases[__i__].to_s);
   LkHttpSettings *http = lk_http_settings_copy (NULL);
   SignalFixture *f = signal_fixture_new ();
 
@@ -217,8 +218,8 @@ GST_END_TEST;
 
 /* ---- cut ---- */
 
-/* Bytes of the server that pass: none, parts of each flight of the handshake, of the HTTP answer and of the first message, the
- * last without a close_notify. */
+/* Bytes of the server that pass: none, parts of each flight of the handshake, of the HTTP answer and of the first
+ * message, the last without a close_notify. */
 #define N_CUTS 60
 #define CUT_STEP 67
 

@@ -456,8 +456,8 @@ GST_END_TEST;
 GST_START_TEST (test_wrong_types_count_as_absent)
 {
   g_autoptr (LkTokenClaims) claims = read_json ("{\"iss\":1,\"sub\":{\"a\":1},\"jti\":[],\"name\":true,"
-      "\"exp\":\"soon\",\"nbf\":null,\"video\":{\"room\":7,\"roomJoin\":\"true\",\"canPublish\":0,\"canSubscribe\":null,"
-      "\"canPublishData\":[],\"hidden\":1.5,\"canPublishSources\":{\"a\":1}}}");
+      "\"exp\":\"soon\",\"nbf\":null,\"video\":{\"room\":7,\"roomJoin\":\"true\",\"canPublish\":0,"
+      "\"canSubscribe\":null,\"canPublishData\":[],\"hidden\":1.5,\"canPublishSources\":{\"a\":1}}}");
   g_autoptr (LkTokenClaims) sources = read_json ("{\"video\":{\"canPublishSources\":[1,null,\"camera\",{}]}}");
   g_autoptr (LkTokenClaims) empty = read_json ("{\"video\":{\"canPublishSources\":[]}}");
   g_autoptr (LkTokenClaims) no_object = read_json ("{\"video\":[{\"roomJoin\":true}]}");

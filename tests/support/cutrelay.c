@@ -86,7 +86,8 @@ serve (CutRelay * relay, GSocketConnection * client)
   Way there, back;
   GThread *thread;
 
-  server = g_socket_client_connect_to_host (connector, "127.0.0.1", (guint16) relay->target_port, relay->cancellable, NULL);
+  server = g_socket_client_connect_to_host (connector, "127.0.0.1", (guint16) relay->target_port, relay->cancellable,
+      NULL);
   if (server == NULL)
     return;
   there = (Way) { relay, client, server };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* cutrelay: forwards TCP to a server on loopback, and ends a connection when so many bytes of the server have passed. */
+/* cutrelay: forwards TCP to a server on loopback, and ends a connection when so many bytes of the server have
+ * passed. */
 #pragma once
 
 #include <glib.h>

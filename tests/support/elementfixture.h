@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* elementfixture: livekitsink or livekitsrc in a pipeline, beside a fake server. Every wait fails the test at its deadline. */
+/* elementfixture: livekitsink or livekitsrc in a pipeline, beside a fake server. Every wait fails the test at its
+ * deadline. */
 #pragma once
 
 #include <gst/gst.h>
@@ -23,8 +24,8 @@ typedef struct
 } ElementFixture;
 
 /* The element has server-url, room "lab", identity "tester" and a key set, and no join-timeout. */
-/* As suite_create(), before the tests are forked: each would else make the DTLS key of its process anew, which takes a second on
- * a loaded machine. */
+/* As suite_create(), before the tests are forked: each would else make the DTLS key of its process anew, which takes a
+ * second on a loaded machine. */
 Suite *element_suite_create (const gchar * name);
 
 ElementFixture *element_fixture_new (const gchar * factory);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* signalfixture: a signal client on a loop of its own beside a fake server; what it tells becomes events, and each of them
- * has to be expected. */
+/* signalfixture: a signal client on a loop of its own beside a fake server; what it tells becomes events, and each of
+ * them has to be expected. */
 #pragma once
 
 #include "fakeserver.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * SoupServer does TLS by itself, but a connection that is dropped during its handshake is freed while GIO still holds it
- * as user data (libsoup 3.6.5: a critical, then a crash). Tests refuse certificates all the time, so TLS ends here. */
+ * SoupServer does TLS by itself, but a connection that is dropped during its handshake is freed while GIO still holds
+ * it as user data (libsoup 3.6.5: a critical, then a crash). Tests refuse certificates all the time, so TLS ends
+ * here. */
 #include "tlsfront.h"
 
 struct _TlsFront
