@@ -481,12 +481,12 @@ is_refused_token (const GError * error)
 /* Who was in the room knows that the server is one, and that its host had a good name: what says otherwise now is
  * something on the way, a load balancer without a server behind it or the portal of a network, and goes away. */
 static gboolean
-is_fatal (LkRoom * self, const GError * error)
+is_fatal (LkRoom * self, const GError * error, gboolean is_of_region)
 {
   if (lk_room_is_reconnecting (self) && g_error_matches (error, LK_ERROR, LK_ERROR_NOT_LIVEKIT))
     return FALSE;
   /* a fault of one region; the others, or the server of the settings, may do better */
-  if (self->region_url != NULL && (g_error_matches (error, LK_ERROR, LK_ERROR_NOT_LIVEKIT)
+  if (is_of_region && (g_error_matches (error, LK_ERROR, LK_ERROR_NOT_LIVEKIT)
           || g_error_matches (error, LK_ERROR, LK_ERROR_TLS)))
     return FALSE;
   return lk_error_is_final (error);
@@ -504,6 +504,8 @@ void
 lk_room_attempt_failed (LkRoom * self, const GError * reason)
 {
   g_autoptr (GError) error = g_error_copy (reason);
+  /* a server was asked, and not a source of tokens alone */
+  gboolean is_of_region = self->region_url != NULL && self->client != NULL;
 
   drop_client (self);
   if (g_error_matches (error, LK_ERROR, LK_ERROR_NOT_LIVEKIT))
@@ -514,12 +516,15 @@ lk_room_attempt_failed (LkRoom * self, const GError * reason)
     lk_room_begin_rejoin (self, error);
   } else if (self->state == LK_ROOM_RESUMING && is_refused_resume (error)) {
     lk_room_begin_rejoin (self, error);
-  } else if (is_fatal (self, error)) {
+  } else if (is_fatal (self, error, is_of_region)) {
     lk_room_close_with_error (self, g_steal_pointer (&error));
   } else {
     /* a session is resumed where it is */
-    if (self->state != LK_ROOM_RESUMING && self->region_url != NULL)
+    if (is_of_region && self->state != LK_ROOM_RESUMING) {
       lk_room_go_to_next_region (self);
+      /* the next has not asked for a pause */
+      lk_error_set_retry_after_ms (error, 0);
+    }
     change_state (self, self->state, error);
   }
 }

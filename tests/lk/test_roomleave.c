@@ -2,6 +2,7 @@
 /* lkroom: told to leave, for each reason and action; to go elsewhere; to come back later. */
 #include <gst/check/gstcheck.h>
 
+#include "fakeserver.h"
 #include "roomworld.h"
 
 static guint row;               /* of the loop test that runs */
@@ -264,8 +265,33 @@ no_regions_are_none (RoomWorld * f)
   leave_at_once (f);
 }
 
+/* No region is to blame for it. */
+static void
+token_url_fails_on_the_way_to_a_region (RoomWorld * f)
+{
+  static const gchar *const urls[] = { "wss://eu.lab.livekit.cloud" };
+  FakeRawServer *busy = fake_raw_server_new ("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", FALSE);
+  g_autofree gchar *token_url = g_strdup_printf ("http://127.0.0.1:%u", fake_raw_server_get_port (busy));
+
+  f->settings.server_url = CLOUD;
+  reach_steady (f);
+  send_elsewhere (f, urls, G_N_ELEMENTS (urls));
+  lk_token_source_unref (f->room->token_source);
+  f->room->token_source = lk_token_source_new_url (token_url, NULL, NULL);
+  f->room->must_renew_token = TRUE;
+  advance (f, 0);
+  settle (f);
+  expect (f, "rejoining #2 in 300: token-source");
+  f->room->must_renew_token = FALSE;
+  advance (f, 300);
+  fail_unless_equals_string (f->client->server_url, urls[0]);
+  leave_at_once (f);
+  fake_raw_server_free (busy);
+}
+
 static const Body region_bodies[] = { regions_are_tried_in_order, region_holds_a_session,
-  resume_comes_before_the_regions, other_hosts_are_no_regions, other_servers_have_no_regions, no_regions_are_none
+  resume_comes_before_the_regions, other_hosts_are_no_regions, other_servers_have_no_regions, no_regions_are_none,
+  token_url_fails_on_the_way_to_a_region
 };
 
 GST_START_TEST (test_regions)
@@ -516,8 +542,28 @@ reconnect_timeout_is_shorter (RoomWorld * f)
   expect (f, "closed: connection-lost");
 }
 
+/* The pause that one region asks for is none of the next, nor of the server of the settings. */
+static void
+pause_is_of_one_region (RoomWorld * f)
+{
+  static const gchar *const urls[] = { "wss://eu.lab.livekit.cloud" };
+
+  f->settings.server_url = CLOUD;
+  reach_steady (f);
+  send_elsewhere (f, urls, G_N_ELEMENTS (urls));
+  advance (f, 0);
+  fail_unless_equals_string (f->client->server_url, urls[0]);
+  say_busy (f, 503, 60000);
+  expect (f, "rejoining #2 in 300: server");
+  advance (f, 300);
+  fail_unless_equals_string (f->client->server_url, CLOUD);
+  say_busy (f, 503, 5000);
+  expect (f, "rejoining #3 in 5000: server");
+  leave_at_once (f);
+}
+
 static const Body retry_bodies[] = { server_says_when, server_says_when_at_the_first_join, join_timeout_is_shorter,
-  reconnect_timeout_is_shorter
+  reconnect_timeout_is_shorter, pause_is_of_one_region
 };
 
 GST_START_TEST (test_retry_after)
