@@ -696,28 +696,11 @@ on_open_timeout (gpointer data)
           OPEN_TIMEOUT_MS / 1000));
 }
 
-/* A line end in a token would make a header of the rest. */
-static gboolean
-check_token (const gchar * token, GError ** error)
-{
-  for (const gchar * p = token; p != NULL && *p != '\0'; p++) {
-    if (!g_ascii_isgraph (*p)) {
-      g_set_error (error, LK_ERROR, LK_ERROR_TOKEN, "The access token has characters that no token has");
-      return FALSE;
-    }
-  }
-  if (token == NULL || token[0] == '\0') {
-    g_set_error (error, LK_ERROR, LK_ERROR_TOKEN, "There is no access token");
-    return FALSE;
-  }
-  return TRUE;
-}
-
 static gboolean
 take_settings (LkSignalClient * self, const LkSignalSettings * settings, GError ** error)
 {
   self->base = lk_signal_url_parse (settings->server_url, error);
-  if (self->base == NULL || !check_token (settings->token, error))
+  if (self->base == NULL || !lk_token_check_text (settings->token, error))
     return FALSE;
   self->where = lk_signal_url_describe (self->base);
   self->token = g_strdup (settings->token);

@@ -344,6 +344,29 @@ read_claims (JsonObject * object)
   return claims;
 }
 
+gboolean
+lk_token_check_text (const gchar * token, GError ** error)
+{
+  gsize length = token != NULL ? strnlen (token, MAX_TOKEN_BYTES + 1) : 0;
+
+  if (length == 0) {
+    g_set_error_literal (error, LK_ERROR, LK_ERROR_TOKEN, "the access token is empty");
+    return FALSE;
+  }
+  if (length > MAX_TOKEN_BYTES) {
+    g_set_error (error, LK_ERROR, LK_ERROR_TOKEN, "the access token is longer than %d bytes", MAX_TOKEN_BYTES);
+    return FALSE;
+  }
+  for (gsize i = 0; i < length; i++) {
+    if (!g_ascii_isgraph (token[i])) {
+      g_set_error_literal (error, LK_ERROR, LK_ERROR_TOKEN,
+          "the access token has a space, a line end or another character in it that no token has");
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
 LkTokenClaims *
 lk_token_read (const gchar * token, GError ** error)
 {
@@ -352,14 +375,8 @@ lk_token_read (const gchar * token, GError ** error)
   const gchar *dot1, *dot2;
   gsize size;
 
-  if (token == NULL || *token == '\0') {
-    g_set_error_literal (error, LK_ERROR, LK_ERROR_TOKEN, "the access token is empty");
+  if (!lk_token_check_text (token, error))
     return NULL;
-  }
-  if (strnlen (token, MAX_TOKEN_BYTES + 1) > MAX_TOKEN_BYTES) {
-    g_set_error (error, LK_ERROR, LK_ERROR_TOKEN, "the access token is longer than %d bytes", MAX_TOKEN_BYTES);
-    return NULL;
-  }
   dot1 = strchr (token, '.');
   dot2 = dot1 != NULL ? strchr (dot1 + 1, '.') : NULL;
   if (dot2 != NULL) {

@@ -31,7 +31,11 @@ typedef struct
  * canUpdateOwnMetadata. The caller frees it with lk_token_clear(). */
 gchar *lk_token_mint (const LkTokenRequest * request, GError ** error);
 
-/* NULL with LK_ERROR_TOKEN when @token is no JWT. At most 64 KiB are read. */
+/* LK_ERROR_TOKEN when @token is NULL, empty, longer than 64 KiB, or more than visible ASCII: it goes into a header of
+ * HTTP. */
+gboolean lk_token_check_text (const gchar * token, GError ** error);
+
+/* NULL with LK_ERROR_TOKEN when @token is no JWT. */
 LkTokenClaims *lk_token_read (const gchar * token, GError ** error);
 void lk_token_claims_free (LkTokenClaims * claims);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LkTokenClaims, lk_token_claims_free)

@@ -4,6 +4,7 @@
 #include "lktokensource-private.h"
 
 #include "lkjson.h"
+#include "lktoken.h"
 
 #include <json-glib/json-glib.h>
 #include <libsoup/soup.h>
@@ -84,7 +85,7 @@ read_object (JsonObject * object, gboolean is_secure, GError ** error)
     refuse (error, "answered without a token");
     return NULL;
   }
-  if (!lk_token_source_check_text (token, LK_ERROR_TOKEN_SOURCE, &cause)) {
+  if (!lk_token_check_text (token, &cause)) {
     refuse (error, "answered with a bad token: %s", cause->message);
     return NULL;
   }

@@ -35,8 +35,6 @@ struct _LkTokenSource
 GUri *lk_token_source_parse_url (const gchar * url, GError ** error);
 const gchar *lk_token_source_get_made_up_identity (LkTokenSource * source);
 GHashTable *lk_token_source_copy_strings (GHashTable * table, GDestroyNotify free_value);       /* NULL gives NULL */
-/* Visible ASCII only, for it goes into a header of HTTP. @code: whose fault it is. */
-gboolean lk_token_source_check_text (const gchar * token, LkError code, GError ** error);
 
 /* lktokensource-url.c */
 /* @task is answered with an LkTokenAnswer. */

@@ -9,7 +9,6 @@
 #include <libsoup/soup.h>
 #include <string.h>
 
-#define MAX_TOKEN_BYTES (64 * 1024)
 #define DEFAULT_TIMEOUT_MS 10000
 /* as LiveKit's server SDKs */
 #define KEY_TOKEN_VALID_S (6 * 60 * 60)
@@ -225,30 +224,6 @@ lk_token_answer_free (LkTokenAnswer * answer)
   g_free (answer);
 }
 
-/* Visible ASCII only, for it goes into a header of HTTP. */
-gboolean
-lk_token_source_check_text (const gchar * token, LkError code, GError ** error)
-{
-  gsize length = strlen (token);
-
-  if (length == 0) {
-    g_set_error_literal (error, LK_ERROR, (gint) code, "the access token is empty");
-    return FALSE;
-  }
-  if (length > MAX_TOKEN_BYTES) {
-    g_set_error (error, LK_ERROR, (gint) code, "the access token is longer than %d bytes", MAX_TOKEN_BYTES);
-    return FALSE;
-  }
-  for (gsize i = 0; i < length; i++) {
-    if (!g_ascii_isgraph (token[i])) {
-      g_set_error_literal (error, LK_ERROR, (gint) code,
-          "the access token has a space, a line end or another character in it that no token has");
-      return FALSE;
-    }
-  }
-  return TRUE;
-}
-
 static LkTokenAnswer *
 answer_literal (LkTokenSource * self, GError ** error)
 {
@@ -261,7 +236,7 @@ answer_literal (LkTokenSource * self, GError ** error)
   for (length = strlen (start); length > 0 && g_ascii_isspace (start[length - 1]);)
     length--;
   answer->token = g_strndup (start, length);
-  return lk_token_source_check_text (answer->token, LK_ERROR_TOKEN, error) ? g_steal_pointer (&answer) : NULL;
+  return lk_token_check_text (answer->token, error) ? g_steal_pointer (&answer) : NULL;
 }
 
 /* Letters, digits and dashes of the host's name, and a random number, for hosts made of one image have one name. */
