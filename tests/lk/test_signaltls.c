@@ -223,31 +223,56 @@ GST_END_TEST;
 #define N_CUTS 60
 #define CUT_STEP 67
 
+/* A client that trusts the server, and the relay between them. */
+typedef struct
+{
+  TestCertificates *certificates;
+  LkHttpSettings *http;
+  SignalFixture *f;
+  CutRelay *relay;
+  gchar *url;
+} CutWorld;
+
+static CutWorld *
+cut_world_new (guint n_bytes, gboolean by_reset)
+{
+  CutWorld *w = g_new0 (CutWorld, 1);
+
+  w->certificates = test_certificates_new ("IP:127.0.0.1", -3600, 3600);
+  w->http = lk_http_settings_copy (NULL);
+  w->http->tls_ca_file = g_strdup (w->certificates->ca);
+  w->f = signal_fixture_new ();
+  fail_unless (fake_server_set_tls (w->f->server, w->certificates->cert, w->certificates->key, NULL));
+  w->relay = cut_relay_new (fake_server_get_port (w->f->server), n_bytes, by_reset);
+  w->url = g_strdup_printf ("wss://127.0.0.1:%u", cut_relay_get_port (w->relay));
+  w->f->settings.server_url = w->url;
+  w->f->settings.http = w->http;
+  return w;
+}
+
+static void
+cut_world_free (CutWorld * w)
+{
+  signal_fixture_free (w->f);
+  cut_relay_free (w->relay);
+  lk_http_settings_free (w->http);
+  test_certificates_free (w->certificates);
+  g_free (w->url);
+  g_free (w);
+}
+
 static void
 cut_at (guint n_bytes, gboolean by_reset)
 {
-  TestCertificates *c = test_certificates_new ("IP:127.0.0.1", -3600, 3600);
-  LkHttpSettings *http = lk_http_settings_copy (NULL);
-  SignalFixture *f = signal_fixture_new ();
+  CutWorld *w = cut_world_new (n_bytes, by_reset);
   g_autoptr (GError) error = NULL;
-  g_autofree gchar *url = NULL;
-  CutRelay *relay;
 
-  fail_unless (fake_server_set_tls (f->server, c->cert, c->key, NULL));
-  relay = cut_relay_new (fake_server_get_port (f->server), n_bytes, by_reset);
-  url = g_strdup_printf ("wss://127.0.0.1:%u", cut_relay_get_port (relay));
-  f->settings.server_url = url;
-  http->tls_ca_file = g_strdup (c->ca);
-  f->settings.http = http;
-  in_loop (f, do_connect);
-  error = drain (f);
+  in_loop (w->f, do_connect);
+  error = drain (w->f);
   fail_unless (error != NULL && error->domain == LK_ERROR);
   /* whoever restarts may break off; it is worth another try */
   fail_if (lk_error_is_final (error), "after %u bytes: %s", n_bytes, error->message);
-  signal_fixture_free (f);
-  cut_relay_free (relay);
-  lk_http_settings_free (http);
-  test_certificates_free (c);
+  cut_world_free (w);
 }
 
 GST_START_TEST (test_cut_at_each_flight)
@@ -262,25 +287,12 @@ GST_END_TEST;
 GST_START_TEST (test_cut_in_mid_message)
 {
   g_autofree guint8 *large = g_malloc0 (100 * 1024);
-  TestCertificates *c = test_certificates_new ("IP:127.0.0.1", -3600, 3600);
-  LkHttpSettings *http = lk_http_settings_copy (NULL);
-  SignalFixture *f = signal_fixture_new ();
-  g_autofree gchar *url = NULL;
-  CutRelay *relay;
+  CutWorld *w = cut_world_new (50 * 1024, FALSE);
 
-  fail_unless (fake_server_set_tls (f->server, c->cert, c->key, NULL));
-  relay = cut_relay_new (fake_server_get_port (f->server), 50 * 1024, FALSE);
-  url = g_strdup_printf ("wss://127.0.0.1:%u", cut_relay_get_port (relay));
-  f->settings.server_url = url;
-  http->tls_ca_file = g_strdup (c->ca);
-  f->settings.http = http;
-  connect_and_join (f);
-  fake_server_push_bytes (f->server, large, 100 * 1024);
-  g_error_free (expect_error (f, LK_ERROR_CONNECT));
-  signal_fixture_free (f);
-  cut_relay_free (relay);
-  lk_http_settings_free (http);
-  test_certificates_free (c);
+  connect_and_join (w->f);
+  fake_server_push_bytes (w->f->server, large, 100 * 1024);
+  g_error_free (expect_error (w->f, LK_ERROR_CONNECT));
+  cut_world_free (w);
 }
 
 GST_END_TEST;
@@ -292,7 +304,7 @@ signaltls_suite (void)
   TCase *tc = tcase_create ("T26");
 
   suite_add_tcase (s, tc);
-  tcase_set_timeout (tc, 60);
+  tcase_set_timeout (tc, 180);
   tcase_add_loop_test (tc, test_certificates, 0, G_N_ELEMENTS (tls_cases));
   tcase_add_test (tc, test_ca_file_that_is_not_there);
   tcase_add_test (tc, test_broken_tls_handshakes);
