@@ -42,10 +42,11 @@ is_cloud_url (const gchar * url)
 void
 lk_room_take_regions (LkRoom * self, const Livekit__RegionSettings * settings)
 {
+  gboolean is_cloud = is_cloud_url (lk_room_choose_server_url (self));
   GPtrArray *urls = g_ptr_array_new ();
 
-  for (gsize i = 0; i < settings->n_regions && urls->len < MAX_REGIONS; i++) {
-    if (is_cloud_url (settings->regions[i]->url) && is_cloud_url (lk_room_choose_server_url (self)))
+  for (gsize i = 0; is_cloud && i < settings->n_regions && urls->len < MAX_REGIONS; i++) {
+    if (is_cloud_url (settings->regions[i]->url))
       g_ptr_array_add (urls, g_strdup (settings->regions[i]->url));
   }
   lk_info ("room", "regions n=%u of=%u", urls->len, (guint) settings->n_regions);
