@@ -390,6 +390,7 @@ struct _GstLiveKitSrcPad
   LkPublication *publication;
   GstLiveKitStreamSettings settings;
   gboolean enabled_by_default;
+  gboolean is_leaving;
 };
 
 enum
@@ -657,6 +658,18 @@ gst_livekit_src_pad_get_settings (GstLiveKitSrcPad * self, GstLiveKitStreamSetti
   GST_OBJECT_LOCK (self);
   *settings = self->settings;
   GST_OBJECT_UNLOCK (self);
+}
+
+gboolean
+gst_livekit_src_pad_take_leave (GstLiveKitSrcPad * self)
+{
+  gboolean is_first;
+
+  GST_OBJECT_LOCK (self);
+  is_first = !self->is_leaving;
+  self->is_leaving = TRUE;
+  GST_OBJECT_UNLOCK (self);
+  return is_first;
 }
 
 void

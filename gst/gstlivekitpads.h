@@ -44,6 +44,8 @@ void gst_livekit_src_pads_child_proxy_init (gpointer iface, gpointer unused);
 void gst_livekit_src_pad_set_settings (GstLiveKitSrcPad * pad, const GstLiveKitStreamSettings * settings,
     gboolean enabled_by_default);
 void gst_livekit_src_pad_get_settings (GstLiveKitSrcPad * pad, GstLiveKitStreamSettings * settings);
+/* TRUE the first time: who asked is to take the pad away, and nobody else. */
+gboolean gst_livekit_src_pad_take_leave (GstLiveKitSrcPad * pad);
 /* Calls @changed (@pad, @data) when somebody has set one of them. */
 void gst_livekit_src_pad_watch_settings (GstLiveKitSrcPad * pad, void (*changed) (GstLiveKitSrcPad * pad,
         gpointer data), gpointer data);

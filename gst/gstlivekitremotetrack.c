@@ -52,7 +52,7 @@ struct _GstLiveKitRemoteTrack
   gboolean job_is_running, is_silent, is_subscribed, key_frame_is_due;
   gint64 waits_since_us;        /* for the first frame of the stream, 0 = it came */
   gint64 refused_us;            /* since when downstream has taken nothing, 0 = it does */
-  GstPad *pad;                  /* owned by the element */
+  GstPad *pad;                  /* as shown, or NULL; owned, and until it is hidden the element's, too */
   gboolean has_ended;
 
   /* stream lock of the outlet */
@@ -111,41 +111,65 @@ gst_livekit_remote_track_want_key_frame (GstLiveKitRemoteTrack * track)
     gst_pad_push_event (track->outlet, gst_video_event_new_upstream_force_key_unit (GST_CLOCK_TIME_NONE, FALSE, 0));
 }
 
-/* Stream lock held. */
-static gboolean
-ensure_shown (GstLiveKitRemoteTrack * track, GstCaps * caps)
+/* Who uses the pad holds a reference: the stop takes it away at any time, and cannot wait for a downstream that blocks. */
+static GstPad *
+ref_pad (GstLiveKitRemoteTrack * track)
 {
-  g_autoptr (LkPublication) publication = NULL;
-  gboolean has_ended;
   GstPad *pad;
 
   g_mutex_lock (&track->lock);
-  pad = track->pad;
-  has_ended = track->has_ended;
-  if (pad == NULL)
-    publication = lk_publication_copy (track->publication);
+  pad = track->pad ? gst_object_ref (track->pad) : NULL;
   g_mutex_unlock (&track->lock);
+  return pad;
+}
+
+static void
+end_pad (GstLiveKitRemoteTrack * track, GstPad * pad)
+{
+  gst_pad_push_event (pad, gst_event_new_eos ());
+  track->delegate.hide_pad (track, pad, track->delegate_data);
+}
+
+/* Stream lock held. A reference to the pad; NULL: the track has ended. */
+static GstPad *
+ensure_shown (GstLiveKitRemoteTrack * track, GstCaps * caps)
+{
+  g_autoptr (GstPad) pad = ref_pad (track);
+  g_autoptr (LkPublication) publication = NULL;
+  gboolean has_ended;
+
   if (pad)
-    return TRUE;
-  if (has_ended)
-    return FALSE;
-  pad = track->delegate.show_pad (track, publication, caps, track->delegate_data);
+    return g_steal_pointer (&pad);
   g_mutex_lock (&track->lock);
-  track->pad = pad;
+  has_ended = track->has_ended;
+  publication = lk_publication_copy (track->publication);
   g_mutex_unlock (&track->lock);
-  return pad != NULL;
+  if (!has_ended)
+    pad = track->delegate.show_pad (track, publication, caps, track->delegate_data);
+  if (pad == NULL)
+    return NULL;
+  g_mutex_lock (&track->lock);
+  /* It may have ended meanwhile, and nobody else knows of this pad. */
+  has_ended = track->has_ended;
+  if (!has_ended)
+    track->pad = gst_object_ref (pad);
+  g_mutex_unlock (&track->lock);
+  if (!has_ended)
+    return g_steal_pointer (&pad);
+  end_pad (track, pad);
+  return NULL;
 }
 
 /* Stream lock held. */
 static void
-ensure_segment (GstLiveKitRemoteTrack * track)
+ensure_segment (GstLiveKitRemoteTrack * track, GstPad * pad)
 {
   GstSegment segment;
 
   if (track->has_segment)
     return;
   gst_segment_init (&segment, GST_FORMAT_TIME);
-  gst_pad_push_event (track->pad, gst_event_new_segment (&segment));
+  gst_pad_push_event (pad, gst_event_new_segment (&segment));
   track->has_segment = TRUE;
 }
 
@@ -190,10 +214,13 @@ static void
 take_caps (GstLiveKitRemoteTrack * track, GstCaps * stream_caps)
 {
   g_autoptr (GstCaps) caps = track->is_rtp ? clean_rtp_caps (stream_caps) : gst_caps_ref (stream_caps);
+  g_autoptr (GstPad) pad = NULL;
 
   track->is_filled = is_filler (track, caps);
-  if (!track->is_filled && ensure_shown (track, caps))
-    gst_pad_push_event (track->pad, gst_event_new_caps (caps));
+  if (!track->is_filled)
+    pad = ensure_shown (track, caps);
+  if (pad)
+    gst_pad_push_event (pad, gst_event_new_caps (caps));
 }
 
 static gboolean
@@ -240,25 +267,25 @@ collect_event (GstPad * pad, GstEvent ** event, gpointer events)
 
 /* Stream lock held. Sticky events are sent once to a peer, even if it has been flushed or was in READY meanwhile. */
 static void
-ensure_events (GstLiveKitRemoteTrack * track)
+ensure_events (GstLiveKitRemoteTrack * track, GstPad * pad)
 {
   g_autoptr (GPtrArray) events = g_ptr_array_new ();
 
   if (!track->needs_events)
     return;
   track->needs_events = FALSE;
-  gst_pad_sticky_events_foreach (track->pad, collect_event, events);
+  gst_pad_sticky_events_foreach (pad, collect_event, events);
   for (guint i = 0; i < events->len; i++)
-    gst_pad_push_event (track->pad, g_ptr_array_index (events, i));
+    gst_pad_push_event (pad, g_ptr_array_index (events, i));
 }
 
 /* Stream lock held. What downstream made of the last that it got. An element further down that is not linked is no reason to
  * stop: nothing would tell us when it is. */
 static void
-note_flow (GstLiveKitRemoteTrack * track, GstFlowReturn flow)
+note_flow (GstLiveKitRemoteTrack * track, GstPad * pad, GstFlowReturn flow)
 {
   gboolean is_refusal = flow == GST_FLOW_FLUSHING || flow == GST_FLOW_EOS
-      || (flow == GST_FLOW_NOT_LINKED && !gst_pad_is_linked (track->pad));
+      || (flow == GST_FLOW_NOT_LINKED && !gst_pad_is_linked (pad));
 
   g_mutex_lock (&track->lock);
   if (flow == GST_FLOW_OK)
@@ -292,13 +319,14 @@ on_outlet_buffer (GstPad * outlet, GstObject * parent, GstBuffer * buffer)
   GstLiveKitRemoteTrack *track = outlet_track (outlet);
   gboolean is_video = track->kind == LK_TRACK_VIDEO && !track->is_rtp;
   gboolean is_key_frame = is_video && !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT);
+  g_autoptr (GstPad) pad = ref_pad (track);
   GstFlowReturn flow;
 
   track->got_data = TRUE;
   if (track->is_filled)
     track->needs_key_frame = TRUE;
-  if (track->pad == NULL || track->is_filled || (is_video && track->needs_key_frame && !is_key_frame)) {
-    if (track->pad && !track->is_filled && gst_pad_is_linked (track->pad))
+  if (pad == NULL || track->is_filled || (is_video && track->needs_key_frame && !is_key_frame)) {
+    if (pad && !track->is_filled && gst_pad_is_linked (pad))
       gst_livekit_remote_track_want_key_frame (track);
     count (track, buffer, TRUE, FALSE);
     gst_buffer_unref (buffer);
@@ -307,12 +335,12 @@ on_outlet_buffer (GstPad * outlet, GstObject * parent, GstBuffer * buffer)
   /* Something was lost: what follows cannot be decoded rightly until the next key frame. */
   if (is_video && !is_key_frame && GST_BUFFER_IS_DISCONT (buffer))
     gst_livekit_remote_track_want_key_frame (track);
-  ensure_events (track);
-  ensure_segment (track);
+  ensure_events (track, pad);
+  ensure_segment (track, pad);
   buffer = with_time (track, buffer);
   count (track, buffer, FALSE, is_key_frame);
-  flow = gst_pad_push (track->pad, buffer);
-  note_flow (track, flow);
+  flow = gst_pad_push (pad, buffer);
+  note_flow (track, pad, flow);
   /* What one pad's downstream does is no reason to stop the room: data is dropped until it takes some again. */
   track->needs_key_frame = flow != GST_FLOW_OK;
   return GST_FLOW_OK;
@@ -561,10 +589,11 @@ void
 gst_livekit_remote_track_dispose (GstLiveKitRemoteTrack * track)
 {
   GstElement *bin = g_steal_pointer (&track->bin);
+  g_autoptr (GstPad) pad = NULL;
 
   g_mutex_lock (&track->lock);
   track->has_ended = TRUE;
-  track->pad = NULL;
+  pad = g_steal_pointer (&track->pad);
   g_mutex_unlock (&track->lock);
   if (bin == NULL)
     return;
@@ -586,16 +615,14 @@ static void
 end_job (GstElement * element, gpointer data)
 {
   GstLiveKitRemoteTrack *track = data;
-  GstPad *pad;
+  g_autoptr (GstPad) pad = NULL;
 
   GST_PAD_STREAM_LOCK (track->outlet);
   g_mutex_lock (&track->lock);
   pad = g_steal_pointer (&track->pad);
   g_mutex_unlock (&track->lock);
-  if (pad) {
-    gst_pad_push_event (pad, gst_event_new_eos ());
-    track->delegate.hide_pad (track, pad, track->delegate_data);
-  }
+  if (pad)
+    end_pad (track, pad);
   GST_PAD_STREAM_UNLOCK (track->outlet);
 }
 
@@ -614,10 +641,12 @@ static void
 eos_job (GstElement * element, gpointer data)
 {
   GstLiveKitRemoteTrack *track = data;
+  g_autoptr (GstPad) pad = NULL;
 
   GST_PAD_STREAM_LOCK (track->outlet);
-  if (track->pad)
-    gst_pad_push_event (track->pad, gst_event_new_eos ());
+  pad = ref_pad (track);
+  if (pad)
+    gst_pad_push_event (pad, gst_event_new_eos ());
   GST_PAD_STREAM_UNLOCK (track->outlet);
 }
 
@@ -629,7 +658,7 @@ gst_livekit_remote_track_push_eos_async (GstLiveKitRemoteTrack * track)
 }
 
 static void
-push_gap (GstLiveKitRemoteTrack * track)
+push_gap (GstLiveKitRemoteTrack * track, GstPad * pad)
 {
   GstClockTime now = gst_element_get_current_running_time (track->element);
 
@@ -639,17 +668,19 @@ push_gap (GstLiveKitRemoteTrack * track)
     track->position = now;
   if (now <= track->position)
     return;
-  if (!gst_pad_is_linked (track->pad)) {
+  if (!gst_pad_is_linked (pad)) {
     track->position = now;
     return;
   }
-  ensure_events (track);
-  ensure_segment (track);
+  ensure_events (track, pad);
+  ensure_segment (track, pad);
   /* What takes a gap takes data again, so that the server may be asked for some. */
-  if (gst_pad_push_event (track->pad, gst_event_new_gap (track->position, now - track->position)))
-    note_flow (track, GST_FLOW_OK);
+  if (gst_pad_push_event (pad, gst_event_new_gap (track->position, now - track->position)))
+    note_flow (track, pad, GST_FLOW_OK);
   track->position = now;
+  g_mutex_lock (&track->lock);
   track->counters.n_gaps++;
+  g_mutex_unlock (&track->lock);
 }
 
 static GstCaps *
@@ -667,6 +698,7 @@ tick_job (GstElement * element, gpointer data)
   GstLiveKitRemoteTrack *track = data;
   const GstLiveKitCodec *codec;
   gboolean is_muted, is_refused, got_data;
+  g_autoptr (GstPad) pad = NULL;
 
   GST_PAD_STREAM_LOCK (track->outlet);
   got_data = track->got_data;
@@ -676,15 +708,17 @@ tick_job (GstElement * element, gpointer data)
   is_refused = track->refused_us != 0;
   codec = gst_livekit_codec_from_mime_type (track->publication->mime_type);
   g_mutex_unlock (&track->lock);
-  if (track->pad == NULL && codec
+  pad = ref_pad (track);
+  if (pad == NULL && codec
       && (is_muted || g_get_monotonic_time () - track->made_us > SHOW_ANYWAY_AFTER)) {
     g_autoptr (GstCaps) caps = implied_caps (track, codec);
 
-    if (ensure_shown (track, caps) && gst_caps_is_fixed (caps))
-      gst_pad_push_event (track->pad, gst_event_new_caps (caps));
+    pad = ensure_shown (track, caps);
+    if (pad && gst_caps_is_fixed (caps))
+      gst_pad_push_event (pad, gst_event_new_caps (caps));
   }
-  if (track->pad && (is_muted || is_refused) && !got_data && gst_pad_has_current_caps (track->pad))
-    push_gap (track);
+  if (pad && (is_muted || is_refused) && !got_data && gst_pad_has_current_caps (pad))
+    push_gap (track, pad);
   GST_PAD_STREAM_UNLOCK (track->outlet);
   g_mutex_lock (&track->lock);
   track->job_is_running = FALSE;
@@ -694,13 +728,15 @@ tick_job (GstElement * element, gpointer data)
 void
 gst_livekit_remote_track_tick_in_loop (GstLiveKitRemoteTrack * track)
 {
+  g_autoptr (GstPad) pad = ref_pad (track);
+  gboolean is_unlinked = pad && !gst_pad_is_linked (pad);
   gboolean is_needed, is_overdue;
 
   g_mutex_lock (&track->lock);
   /* Depayloaders of VP9 and AV1 let nothing out before a key frame, nor does h265parse before parameter sets. */
   is_overdue = track->bin && track->waits_since_us
       && g_get_monotonic_time () - track->waits_since_us > FIRST_FRAME_WAIT;
-  if (track->pad && track->refused_us == 0 && !gst_pad_is_linked (track->pad))
+  if (is_unlinked && track->refused_us == 0)
     track->refused_us = g_get_monotonic_time ();
   is_needed = !track->job_is_running && !track->has_ended && (track->publication->muted || track->is_silent
       || !track->is_subscribed || track->refused_us || track->pad == NULL);

@@ -13,12 +13,12 @@ typedef struct _GstLiveKitRemoteTrack GstLiveKitRemoteTrack;
 
 typedef struct
 {
-  /* Shows a pad for the track: made, activated and added by the callee, who keeps a reference until hide_pad. On a streaming or a pool
-   * thread, with the track's stream lock held. @caps: what is known of the format. The reference returned is borrowed. NULL: the element is
-   * stopping. */
+  /* Shows a pad for the track: made, activated and added by the callee, until hide_pad or the stop. On a streaming or a pool
+   * thread, with the track's stream lock held. @caps: what is known of the format. Returns a reference, or NULL: the element
+   * is stopping. */
   GstPad *(*show_pad) (GstLiveKitRemoteTrack * track, const LkPublication * publication, GstCaps * caps,
       gpointer data);
-  /* The track has ended and EOS has been pushed. */
+  /* The track has ended and EOS has been pushed. The pad may be gone already, by the stop or for another of its name. */
   void (*hide_pad) (GstLiveKitRemoteTrack * track, GstPad * pad, gpointer data);
 } GstLiveKitRemoteTrackDelegate;
 

@@ -72,6 +72,7 @@ struct _GstLiveKitSrc
   GstLiveKitStreams *streams;
   guint group_id;
   gboolean is_running;
+  GCond pad_removed;            /* with OBJECT_LOCK */
   GStrv uri_names;              /* properties that the URI has set, NULL = no URI */
 
   /* room loop only */
@@ -382,11 +383,34 @@ make_pad (GstLiveKitSrc * self, const gchar * name, GstLiveKitRemoteTrack * trac
   return pad;
 }
 
+/* Its track ends, the element stops, another pad wants its name: whoever is first does it. */
 static void
 remove_pad (GstLiveKitSrc * self, GstPad * pad)
 {
+  if (!gst_livekit_src_pad_take_leave (GST_LIVEKIT_SRC_PAD (pad)))
+    return;
+  gst_pad_set_active (pad, FALSE);
   gst_child_proxy_child_removed (GST_CHILD_PROXY (self), G_OBJECT (pad), GST_PAD_NAME (pad));
   gst_element_remove_pad (GST_ELEMENT (self), pad);
+  GST_OBJECT_LOCK (self);
+  g_cond_broadcast (&self->pad_removed);
+  GST_OBJECT_UNLOCK (self);
+}
+
+/* The track has been published again before its old pad was taken away. */
+static void
+free_name (GstLiveKitSrc * self, const gchar * name)
+{
+  g_autoptr (GstPad) old = gst_element_get_static_pad (GST_ELEMENT (self), name);
+
+  if (old == NULL)
+    return;
+  gst_pad_push_event (old, gst_event_new_eos ());
+  remove_pad (self, old);
+  GST_OBJECT_LOCK (self);
+  while (g_list_find (GST_ELEMENT (self)->srcpads, old))
+    g_cond_wait (&self->pad_removed, GST_OBJECT_GET_LOCK (self));
+  GST_OBJECT_UNLOCK (self);
 }
 
 static GstPad *
@@ -396,7 +420,6 @@ show_pad (GstLiveKitRemoteTrack * track, const LkPublication * publication, GstC
   GstElement *element = data;
   g_autofree gchar *name = NULL;
   g_autoptr (GstStream) stream = NULL;
-  g_autoptr (GstPad) old = NULL;
   GstLiveKitStreamSettings settings = { 0, };
   GstLiveKitStreamSlot *slot;
   GstLiveKitSrcPad *pad;
@@ -413,13 +436,8 @@ show_pad (GstLiveKitRemoteTrack * track, const LkPublication * publication, GstC
   GST_OBJECT_UNLOCK (self);
   if (stream == NULL)
     return NULL;
-  /* The track has been published again before its old pad was taken away. */
-  old = gst_element_get_static_pad (element, name);
-  if (old) {
-    gst_pad_push_event (old, gst_event_new_eos ());
-    remove_pad (self, old);
-  }
-  pad = make_pad (self, name, track, publication, &settings, auto_subscribe);
+  free_name (self, name);
+  pad = gst_object_ref_sink (make_pad (self, name, track, publication, &settings, auto_subscribe));
   push_stream_start (self, GST_PAD (pad), stream, caps);
   GST_INFO_OBJECT (self, "pad=%s shows track sid=%s stream-id=%s", name, publication->sid,
       gst_stream_get_stream_id (stream));
@@ -431,11 +449,6 @@ show_pad (GstLiveKitRemoteTrack * track, const LkPublication * publication, GstC
 static void
 hide_pad (GstLiveKitRemoteTrack * track, GstPad * pad, gpointer data)
 {
-  g_autoptr (GstLiveKitSrcPad) ours = find_pad (data, track);
-
-  if (ours == NULL || GST_PAD (ours) != pad)
-    return;
-  gst_pad_set_active (pad, FALSE);
   remove_pad (data, pad);
 }
 
@@ -504,7 +517,6 @@ gst_livekit_src_stopped (GstLiveKitBin * bin)
   pads = g_list_copy_deep (GST_ELEMENT (bin)->srcpads, (GCopyFunc) (GCallback) gst_object_ref, NULL);
   GST_OBJECT_UNLOCK (bin);
   for (GList * item = pads; item; item = item->next) {
-    gst_pad_set_active (item->data, FALSE);
     remove_pad (GST_LIVEKIT_SRC (bin), item->data);
     gst_object_unref (item->data);
   }
@@ -686,6 +698,7 @@ gst_livekit_src_finalize (GObject * object)
   g_free (self->applied_tracks);
   g_strfreev (self->uri_names);
   gst_livekit_streams_free (self->streams);
+  g_cond_clear (&self->pad_removed);
   g_clear_pointer (&self->patterns, gst_livekit_patterns_free);
   G_OBJECT_CLASS (gst_livekit_src_parent_class)->finalize (object);
 }
@@ -783,6 +796,7 @@ gst_livekit_src_init (GstLiveKitSrc * self)
   self->latency_ms = DEFAULT_LATENCY_MS;
   self->auto_subscribe = TRUE;
   self->streams = gst_livekit_streams_new ();
+  g_cond_init (&self->pad_removed);
   gst_bin_set_suppressed_flags (GST_BIN (self), GST_ELEMENT_FLAG_SOURCE | GST_ELEMENT_FLAG_SINK);
   GST_OBJECT_FLAG_SET (self, GST_ELEMENT_FLAG_SOURCE);
 }
