@@ -67,20 +67,19 @@ is_disabled (ElementFixture * f, const gchar * sid)
 static GstPad *
 find_pad (ElementFixture * f, const gchar * sid)
 {
+  g_autolist (GstPad) pads = NULL;
   GstPad *found = NULL;
 
   GST_OBJECT_LOCK (f->element);
-  for (GList * item = f->element->srcpads; item && !found; item = item->next) {
-    g_autoptr (GstPad) pad = gst_object_ref (item->data);
+  pads = g_list_copy_deep (f->element->srcpads, (GCopyFunc) (GCallback) gst_object_ref, NULL);
+  GST_OBJECT_UNLOCK (f->element);
+  for (GList * item = pads; item && !found; item = item->next) {
     g_autofree gchar *pad_sid = NULL;
 
-    GST_OBJECT_UNLOCK (f->element);
-    g_object_get (pad, "track-sid", &pad_sid, NULL);
-    GST_OBJECT_LOCK (f->element);
+    g_object_get (item->data, "track-sid", &pad_sid, NULL);
     if (g_strcmp0 (pad_sid, sid) == 0)
-      found = g_steal_pointer (&pad);
+      found = gst_object_ref (item->data);
   }
-  GST_OBJECT_UNLOCK (f->element);
   return found;
 }
 
