@@ -41,7 +41,7 @@ struct _GstLiveKitLayer
   /* lock; never held while calling out */
   GMutex lock;
   GCond changed;
-  gboolean is_flushing, is_open, is_muted, is_watched, is_live, was_open;
+  gboolean is_stopped, is_flushing, is_open, is_muted, is_watched, is_live, was_open;
   gboolean needs_key_frame;
   gboolean key_frame_is_due;
   gint64 last_key_frame_request_us;
@@ -79,7 +79,7 @@ gst_livekit_layer_new (const gchar * pad_name, LkTrackKind kind, const GstLiveKi
   layer->kind = kind;
   layer->delegate = *delegate;
   layer->delegate_data = data;
-  layer->is_flushing = layer->is_watched = TRUE;
+  layer->is_stopped = layer->is_flushing = layer->is_watched = TRUE;
   g_mutex_init (&layer->lock);
   g_cond_init (&layer->changed);
   return layer;
@@ -347,6 +347,9 @@ watch_chain (GstLiveKitLayer * layer, GstLiveKitChain * chain)
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, on_frame, layer, NULL);
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_parsed_event, layer, NULL);
   gst_pad_set_element_private (chain->feed, layer);
+  /* Who asks for a key frame may still be in its event function when the elements go. */
+  g_object_set_data_full (G_OBJECT (chain->feed), "gst-livekit-layer", gst_livekit_layer_ref (layer),
+      (GDestroyNotify) gst_livekit_layer_unref);
   gst_pad_set_event_function (chain->feed, on_feed_event);
   gst_pad_set_query_function (chain->feed, on_feed_query);
 }
@@ -364,7 +367,7 @@ gst_livekit_layer_start (GstLiveKitLayer * layer, GstBin * host, LkLoop * loop)
   layer->b_frames_told = layer->deafness_told = layer->fruitlessness_told = FALSE;
   layer->n_fruitless = 0;
   g_mutex_lock (&layer->lock);
-  layer->is_flushing = FALSE;
+  layer->is_stopped = layer->is_flushing = FALSE;
   layer->is_open = layer->was_open = layer->is_muted = FALSE;
   layer->is_watched = layer->needs_key_frame = TRUE;
   layer->width = layer->height = layer->n_channels = layer->tag_bitrate = layer->n_unanswered = 0;
@@ -411,7 +414,9 @@ gst_livekit_layer_stop (GstLiveKitLayer * layer)
 
   gst_livekit_layer_flush (layer, TRUE);
   g_mutex_lock (&layer->lock);
+  layer->is_stopped = TRUE;
   chain = g_steal_pointer (&layer->chain);
+  g_cond_broadcast (&layer->changed);
   g_mutex_unlock (&layer->lock);
   if (chain)
     gst_livekit_chain_free (chain);
@@ -449,38 +454,77 @@ format_known_in_loop (gpointer data)
     gst_livekit_layer_detach_in_loop (change->layer);
 }
 
+/* The feed of the present chain, if it is one of @codec, or, with NULL, of any. The elements may go while it is used. */
+static GstPad *
+ref_feed (GstLiveKitLayer * layer, const GstLiveKitCodec * codec)
+{
+  GstPad *feed = NULL;
+
+  g_mutex_lock (&layer->lock);
+  if (layer->chain && (codec == NULL || layer->chain->codec == codec))
+    feed = gst_object_ref (layer->chain->feed);
+  g_mutex_unlock (&layer->lock);
+  return feed;
+}
+
+/* Takes @chain, and gives the one before. FALSE: there was a stop meanwhile, and nobody would free it. */
+static gboolean
+set_chain (GstLiveKitLayer * layer, GstLiveKitChain * chain, gboolean is_live, GstLiveKitChain ** old)
+{
+  gboolean is_stopped;
+
+  g_mutex_lock (&layer->lock);
+  is_stopped = layer->is_stopped;
+  if (!is_stopped) {
+    *old = layer->chain;
+    layer->chain = chain;
+    layer->is_live = is_live;
+    layer->is_open = FALSE;
+    layer->needs_key_frame = TRUE;
+  }
+  g_mutex_unlock (&layer->lock);
+  if (is_stopped)
+    gst_livekit_chain_free (chain);
+  return !is_stopped;
+}
+
+static void
+post_format (GstLiveKitLayer * layer, GstLiveKitChain * old)
+{
+  FormatChange *change = g_new (FormatChange, 1);
+
+  *change = (FormatChange) {
+  gst_livekit_layer_ref (layer), old};
+  lk_loop_post (layer->loop, format_known_in_loop, change, format_change_free);
+}
+
 gboolean
 gst_livekit_layer_set_caps (GstLiveKitLayer * layer, GstCaps * caps, gboolean is_live)
 {
   const GstLiveKitCodec *codec = gst_livekit_codec_from_caps (caps);
-  GstLiveKitChain *chain = layer->chain, *old = chain;
-  FormatChange *change;
+  GstLiveKitChain *chain = NULL, *old = NULL;
+  g_autoptr (GstPad) feed = NULL;
 
   if (codec == NULL || codec->kind != layer->kind)
     return FALSE;
   take_size (layer, caps);
   take_channels (layer, caps);
-  if (chain == NULL || chain->codec != codec) {
+  feed = ref_feed (layer, codec);
+  if (feed == NULL) {
     chain = gst_livekit_chain_new (layer->host, layer->pad_name, codec, is_live);
     if (chain == NULL)
       return FALSE;
     watch_chain (layer, chain);
-    g_mutex_lock (&layer->lock);
-    layer->chain = chain;
-    layer->is_live = is_live;
-    layer->is_open = FALSE;
-    layer->needs_key_frame = TRUE;
-    g_mutex_unlock (&layer->lock);
+    feed = gst_object_ref (chain->feed);
+    if (!set_chain (layer, chain, is_live, &old))
+      return TRUE;
   }
-  gst_pad_push_event (chain->feed, gst_event_new_stream_start (layer->pad_name));
-  gst_pad_push_event (chain->feed, gst_event_new_caps (caps));
-  if (chain == old)
+  gst_pad_push_event (feed, gst_event_new_stream_start (layer->pad_name));
+  gst_pad_push_event (feed, gst_event_new_caps (caps));
+  if (chain == NULL)
     return TRUE;
   GST_INFO_OBJECT (layer->host, "format known pad=%s codec=%s live=%d", layer->pad_name, codec->encoding_name, is_live);
-  change = g_new (FormatChange, 1);
-  *change = (FormatChange) {
-  gst_livekit_layer_ref (layer), old};
-  lk_loop_post (layer->loop, format_known_in_loop, change, format_change_free);
+  post_format (layer, old);
   return TRUE;
 }
 
@@ -538,15 +582,17 @@ to_running_time (GstLiveKitLayer * layer, GstBuffer * buffer)
 gboolean
 gst_livekit_layer_push_event (GstLiveKitLayer * layer, GstEvent * event)
 {
+  g_autoptr (GstPad) feed = ref_feed (layer, NULL);
+
   if (GST_EVENT_TYPE (event) == GST_EVENT_TAG)
     take_tags (layer, event);
   else if (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT)
     event = take_segment (layer, event);
-  if (layer->chain == NULL) {
+  if (feed == NULL) {
     gst_event_unref (event);
     return TRUE;
   }
-  return gst_pad_push_event (layer->chain->feed, event);
+  return gst_pad_push_event (feed, event);
 }
 
 static gboolean
@@ -577,15 +623,17 @@ static GstFlowReturn
 pass_gate (GstLiveKitLayer * layer, GstBuffer * buffer, GateVerdict * verdict)
 {
   gboolean is_paused, is_useless;
+  GstFlowReturn flow;
 
   g_mutex_lock (&layer->lock);
-  while (!layer->is_open && !layer->is_flushing && !layer->is_live && !layer->was_open)
+  while (layer->chain && !layer->is_open && !layer->is_flushing && !layer->is_live && !layer->was_open)
     g_cond_wait (&layer->changed, &layer->lock);
   /* The elements may have gone meanwhile. */
-  if (layer->is_flushing || layer->chain == NULL) {
+  if (layer->is_stopped || layer->is_flushing || layer->chain == NULL) {
+    flow = layer->is_stopped || layer->is_flushing ? GST_FLOW_FLUSHING : GST_FLOW_NOT_NEGOTIATED;
     g_mutex_unlock (&layer->lock);
     verdict->drop = TRUE;
-    return GST_FLOW_FLUSHING;
+    return flow;
   }
   verdict->feed = gst_object_ref (layer->chain->feed);
   is_paused = !layer->is_open || layer->is_muted || !layer->is_watched;
@@ -606,10 +654,6 @@ gst_livekit_layer_push (GstLiveKitLayer * layer, GstBuffer * buffer)
   g_autoptr (GstPad) feed = NULL;
   GstFlowReturn flow;
 
-  if (layer->chain == NULL) {
-    gst_buffer_unref (buffer);
-    return GST_FLOW_NOT_NEGOTIATED;
-  }
   flow = pass_gate (layer, buffer, &verdict);
   feed = verdict.feed;
   if (flow != GST_FLOW_OK || verdict.drop) {
@@ -625,7 +669,7 @@ gst_livekit_layer_push (GstLiveKitLayer * layer, GstBuffer * buffer)
   /* While the peer is being replaced nothing is linked; that is no reason for upstream to stop. */
   if (flow == GST_FLOW_NOT_LINKED || flow == GST_FLOW_FLUSHING) {
     g_mutex_lock (&layer->lock);
-    flow = layer->is_flushing ? GST_FLOW_FLUSHING : GST_FLOW_OK;
+    flow = layer->is_stopped || layer->is_flushing ? GST_FLOW_FLUSHING : GST_FLOW_OK;
     g_mutex_unlock (&layer->lock);
   }
   return flow;

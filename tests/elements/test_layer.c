@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gstlivekitlayer: what upstream still brings when the element stops. */
+#include <gst/check/gstcheck.h>
+
+#include "gstlivekitelements.h"
+#include "gstlivekitlayer.h"
+
+/* Else the plugin's entry has it. */
+GST_DEBUG_CATEGORY (gst_livekit_debug);
+
+typedef struct
+{
+  GstElement *host;
+  LkLoop *loop;
+  GstLiveKitLayer *layer;
+  gboolean stops_when_made;     /* while the elements for a format are being made */
+  guint n_made;
+} Fixture;
+
+static void
+on_element_added (GstBin * host, GstElement * element, Fixture * f)
+{
+  f->n_made++;
+  if (f->stops_when_made)
+    gst_livekit_layer_stop (f->layer);
+}
+
+static void
+ignore_format (GstLiveKitLayer * layer, gpointer data)
+{
+}
+
+static Fixture *
+fixture_new (void)
+{
+  static const GstLiveKitLayerDelegate delegate = {.format_known = ignore_format };
+  Fixture *f = g_new0 (Fixture, 1);
+
+  f->host = gst_object_ref_sink (gst_bin_new (NULL));
+  g_signal_connect (f->host, "element-added", G_CALLBACK (on_element_added), f);
+  f->loop = lk_loop_new ("test");
+  lk_loop_start (f->loop);
+  f->layer = gst_livekit_layer_new ("audio_0", LK_TRACK_AUDIO, &delegate, f);
+  gst_livekit_layer_start (f->layer, GST_BIN (f->host), f->loop);
+  return f;
+}
+
+static gboolean
+send_caps (Fixture * f, const gchar * format)
+{
+  g_autoptr (GstCaps) caps = gst_caps_from_string (format);
+
+  return gst_livekit_layer_set_caps (f->layer, caps, TRUE);
+}
+
+static void
+fixture_free (Fixture * f)
+{
+  lk_loop_stop (f->loop);
+  lk_loop_unref (f->loop);
+  /* Nobody frees elements that came after the stop; the layer aborts with them. */
+  fail_unless_equals_int (GST_BIN_NUMCHILDREN (f->host), 0);
+  gst_livekit_layer_unref (f->layer);
+  gst_object_unref (f->host);
+  g_free (f);
+}
+
+GST_START_TEST (test_caps_after_the_stop)
+{
+  Fixture *f = fixture_new ();
+
+  gst_livekit_layer_stop (f->layer);
+  fail_unless (send_caps (f, "audio/x-opus, rate=48000, channels=2"));
+  fail_unless_equals_int (gst_livekit_layer_push (f->layer, gst_buffer_new ()), GST_FLOW_FLUSHING);
+  /* As the application's seek may bring it. */
+  gst_livekit_layer_flush (f->layer, FALSE);
+  fail_unless (send_caps (f, "audio/x-opus, rate=48000, channels=2"));
+  fail_unless_equals_int (gst_livekit_layer_push (f->layer, gst_buffer_new ()), GST_FLOW_FLUSHING);
+  fixture_free (f);
+}
+
+GST_END_TEST;
+
+GST_START_TEST (test_stop_while_elements_are_made)
+{
+  Fixture *f = fixture_new ();
+
+  f->stops_when_made = TRUE;
+  fail_unless (send_caps (f, "audio/x-opus, rate=48000, channels=2"));
+  fail_unless_equals_int (f->n_made, 1);
+  fixture_free (f);
+}
+
+GST_END_TEST;
+
+/* The elements of the old format are the layer's until those of the new one are there. */
+GST_START_TEST (test_stop_while_the_format_changes)
+{
+  Fixture *f = fixture_new ();
+
+  fail_unless (send_caps (f, "audio/x-opus, rate=48000, channels=2"));
+  fail_unless_equals_int (GST_BIN_NUMCHILDREN (f->host), 1);
+  f->stops_when_made = TRUE;
+  fail_unless (send_caps (f, "audio/x-mulaw, rate=8000, channels=1"));
+  fail_unless_equals_int (f->n_made, 2);
+  fixture_free (f);
+}
+
+GST_END_TEST;
+
+/* A start makes all well again. */
+GST_START_TEST (test_start_after_the_stop)
+{
+  Fixture *f = fixture_new ();
+
+  fail_unless_equals_int (gst_livekit_layer_push (f->layer, gst_buffer_new ()), GST_FLOW_NOT_NEGOTIATED);
+  gst_livekit_layer_stop (f->layer);
+  gst_livekit_layer_start (f->layer, GST_BIN (f->host), f->loop);
+  fail_if (send_caps (f, "video/x-vp8"));
+  fail_unless (send_caps (f, "audio/x-opus, rate=48000, channels=2"));
+  fail_unless_equals_int (GST_BIN_NUMCHILDREN (f->host), 1);
+  gst_livekit_layer_stop (f->layer);
+  fixture_free (f);
+}
+
+GST_END_TEST;
+
+static Suite *
+layer_suite (void)
+{
+  Suite *s = suite_create ("layer");
+  TCase *tc = tcase_create ("stop");
+
+  GST_DEBUG_CATEGORY_INIT (gst_livekit_debug, "livekit", 0, "LiveKit rooms");
+  suite_add_tcase (s, tc);
+  tcase_add_test (tc, test_caps_after_the_stop);
+  tcase_add_test (tc, test_stop_while_elements_are_made);
+  tcase_add_test (tc, test_stop_while_the_format_changes);
+  tcase_add_test (tc, test_start_after_the_stop);
+  return s;
+}
+
+GST_CHECK_MAIN (layer);
