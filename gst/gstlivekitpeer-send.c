@@ -7,6 +7,7 @@
 #include "gstlivekitpeer-private.h"
 
 #include "gstlivekitelements.h"
+#include "gstlivekitinnerpad.h"
 #include "rtp/gstlivekitdependency.h"
 #include "rtp/gstlivekitrtpextensions.h"
 
@@ -173,26 +174,6 @@ on_source_event (GstPad * source, GstObject * parent, GstEvent * event)
   return TRUE;
 }
 
-static gboolean
-on_source_query (GstPad * source, GstObject * parent, GstQuery * query)
-{
-  g_autoptr (GstCaps) any = NULL;
-  GstCaps *filter;
-
-  switch (GST_QUERY_TYPE (query)) {
-    case GST_QUERY_CAPS:
-      gst_query_parse_caps (query, &filter);
-      any = filter ? gst_caps_ref (filter) : gst_caps_new_any ();
-      gst_query_set_caps_result (query, any);
-      return TRUE;
-    case GST_QUERY_ACCEPT_CAPS:
-      gst_query_set_accept_caps_result (query, TRUE);
-      return TRUE;
-    default:
-      return FALSE;
-  }
-}
-
 /* Keeps the joint while somebody is in the source's chain function. */
 static GQuark
 joint_quark (void)
@@ -210,17 +191,12 @@ gboolean
 gst_livekit_peer_add_source_in_loop (GstLiveKitPeer * peer, GstLiveKitSendSection * section, GstPad * src_pad,
     guint32 ssrc, GError ** error)
 {
-  GstPad *source = gst_object_ref_sink (gst_pad_new (NULL, GST_PAD_SINK));
+  GstPad *source = gst_livekit_inner_pad_new (NULL, section->joint, on_source_buffer, on_source_event);
 
   lk_loop_assert_current (peer->loop);
-  gst_pad_set_element_private (source, section->joint);
   g_object_set_qdata_full (G_OBJECT (source), joint_quark (), gst_object_ref (section->joint), gst_object_unref);
   g_object_set_qdata (G_OBJECT (source), ssrc_quark (), GUINT_TO_POINTER (ssrc));
-  gst_pad_set_chain_function (source, on_source_buffer);
   gst_pad_set_chain_list_function (source, on_source_list);
-  gst_pad_set_event_function (source, on_source_event);
-  gst_pad_set_query_function (source, on_source_query);
-  gst_pad_set_active (source, TRUE);
   g_ptr_array_add (section->sources, source);
   if (gst_pad_link_full (src_pad, source, GST_PAD_LINK_CHECK_NOTHING) != GST_PAD_LINK_OK) {
     g_ptr_array_remove (section->sources, source);

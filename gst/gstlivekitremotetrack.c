@@ -8,6 +8,7 @@
 
 #include <gst/video/video.h>
 #include "gstlivekitelements.h"
+#include "gstlivekitinnerpad.h"
 
 #define GST_CAT_DEFAULT gst_livekit_debug
 
@@ -346,38 +347,6 @@ on_outlet_buffer (GstPad * outlet, GstObject * parent, GstBuffer * buffer)
   return GST_FLOW_OK;
 }
 
-/* The default answer of a pad without a template is its present caps, which would refuse any change. */
-static gboolean
-on_outlet_query (GstPad * outlet, GstObject * parent, GstQuery * query)
-{
-  g_autoptr (GstCaps) any = NULL;
-  GstCaps *filter;
-
-  switch (GST_QUERY_TYPE (query)) {
-    case GST_QUERY_CAPS:
-      gst_query_parse_caps (query, &filter);
-      any = filter ? gst_caps_ref (filter) : gst_caps_new_any ();
-      gst_query_set_caps_result (query, any);
-      return TRUE;
-    case GST_QUERY_ACCEPT_CAPS:
-      gst_query_set_accept_caps_result (query, TRUE);
-      return TRUE;
-    default:
-      return FALSE;
-  }
-}
-
-static void
-make_outlet (GstLiveKitRemoteTrack * track)
-{
-  track->outlet = gst_object_ref_sink (gst_pad_new ("outlet", GST_PAD_SINK));
-  gst_pad_set_element_private (track->outlet, track);
-  gst_pad_set_chain_function (track->outlet, on_outlet_buffer);
-  gst_pad_set_event_function (track->outlet, on_outlet_event);
-  gst_pad_set_query_function (track->outlet, on_outlet_query);
-  gst_pad_set_active (track->outlet, TRUE);
-}
-
 GstLiveKitRemoteTrack *
 gst_livekit_remote_track_new (GstElement * element, GstBin * host, LkLoop * loop, const LkPublication * publication,
     gboolean is_rtp, const GstLiveKitRemoteTrackDelegate * delegate, gpointer data)
@@ -397,7 +366,7 @@ gst_livekit_remote_track_new (GstElement * element, GstBin * host, LkLoop * loop
   track->needs_key_frame = TRUE;
   track->position = track->last_pts = GST_CLOCK_TIME_NONE;
   g_mutex_init (&track->lock);
-  make_outlet (track);
+  track->outlet = gst_livekit_inner_pad_new ("outlet", track, on_outlet_buffer, on_outlet_event);
   return track;
 }
 
