@@ -688,7 +688,7 @@ get_child_by_index (GstChildProxy * proxy, guint index)
   GstPad *pad;
 
   GST_OBJECT_LOCK (proxy);
-  pad = g_list_nth_data (GST_ELEMENT (proxy)->srcpads, index);
+  pad = g_list_nth_data (GST_ELEMENT (proxy)->pads, index);
   if (pad)
     gst_object_ref (pad);
   GST_OBJECT_UNLOCK (proxy);
@@ -707,13 +707,13 @@ get_children_count (GstChildProxy * proxy)
   guint n;
 
   GST_OBJECT_LOCK (proxy);
-  n = GST_ELEMENT (proxy)->numsrcpads;
+  n = GST_ELEMENT (proxy)->numpads;
   GST_OBJECT_UNLOCK (proxy);
   return n;
 }
 
 void
-gst_livekit_src_pads_child_proxy_init (gpointer iface, gpointer unused)
+gst_livekit_pads_child_proxy_init (gpointer iface, gpointer unused)
 {
   GstChildProxyInterface *proxy = iface;
 

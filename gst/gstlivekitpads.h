@@ -38,8 +38,6 @@ GstLiveKitSrcPad *gst_livekit_src_pad_new (GstPadTemplate * templ, const gchar *
     GstLiveKitRemoteTrack * track);
 void gst_livekit_src_pad_set_publication (GstLiveKitSrcPad * pad, const LkPublication * publication);
 GstLiveKitRemoteTrack *gst_livekit_src_pad_get_track (GstLiveKitSrcPad * pad);
-/* GstChildProxy of an element whose children are its src pads: `video_0::enabled` in a launch line. */
-void gst_livekit_src_pads_child_proxy_init (gpointer iface, gpointer unused);
 /* What its writable properties say. @enabled_by_default: what they mean where they say nothing. */
 void gst_livekit_src_pad_set_settings (GstLiveKitSrcPad * pad, const GstLiveKitStreamSettings * settings,
     gboolean enabled_by_default);
@@ -49,5 +47,8 @@ gboolean gst_livekit_src_pad_take_leave (GstLiveKitSrcPad * pad);
 /* Calls @changed (@pad, @data) when somebody has set one of them. */
 void gst_livekit_src_pad_watch_settings (GstLiveKitSrcPad * pad, void (*changed) (GstLiveKitSrcPad * pad,
         gpointer data), gpointer data);
+
+/* GstChildProxy of an element whose children are its pads: `video_0::muted` in a launch line. */
+void gst_livekit_pads_child_proxy_init (gpointer iface, gpointer unused);
 
 G_END_DECLS

@@ -49,10 +49,8 @@ struct _GstLiveKitSink
   gboolean eos_is_posted, error_is_posted;
 };
 
-static void gst_livekit_sink_child_proxy_init (gpointer iface, gpointer data);
-
 G_DEFINE_FINAL_TYPE_WITH_CODE (GstLiveKitSink, gst_livekit_sink, GST_TYPE_LIVEKIT_BIN,
-    G_IMPLEMENT_INTERFACE (GST_TYPE_CHILD_PROXY, gst_livekit_sink_child_proxy_init));
+    G_IMPLEMENT_INTERFACE (GST_TYPE_CHILD_PROXY, gst_livekit_pads_child_proxy_init));
 GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (livekitsink, "livekitsink", GST_RANK_NONE, GST_TYPE_LIVEKIT_SINK,
     gst_livekit_init_once ());
 
@@ -570,48 +568,6 @@ static void
 gst_livekit_sink_stopped (GstLiveKitBin * bin)
 {
   for_each_pad (GST_LIVEKIT_SINK (bin), stop_pad, NULL);
-}
-
-/* --- child proxy: the pads --- */
-
-static GObject *
-get_child_by_index (GstChildProxy * proxy, guint index)
-{
-  GObject *child;
-
-  GST_OBJECT_LOCK (proxy);
-  child = g_list_nth_data (GST_ELEMENT (proxy)->sinkpads, index);
-  if (child)
-    g_object_ref (child);
-  GST_OBJECT_UNLOCK (proxy);
-  return child;
-}
-
-static GObject *
-get_child_by_name (GstChildProxy * proxy, const gchar * name)
-{
-  return (GObject *) gst_element_get_static_pad (GST_ELEMENT (proxy), name);
-}
-
-static guint
-get_children_count (GstChildProxy * proxy)
-{
-  guint count;
-
-  GST_OBJECT_LOCK (proxy);
-  count = GST_ELEMENT (proxy)->numsinkpads;
-  GST_OBJECT_UNLOCK (proxy);
-  return count;
-}
-
-static void
-gst_livekit_sink_child_proxy_init (gpointer data, gpointer unused)
-{
-  GstChildProxyInterface *iface = data;
-
-  iface->get_child_by_index = get_child_by_index;
-  iface->get_child_by_name = get_child_by_name;
-  iface->get_children_count = get_children_count;
 }
 
 static void

@@ -84,7 +84,7 @@ static void gst_livekit_src_uri_handler_init (gpointer iface, gpointer unused);
 
 G_DEFINE_FINAL_TYPE_WITH_CODE (GstLiveKitSrc, gst_livekit_src, GST_TYPE_LIVEKIT_BIN,
     G_IMPLEMENT_INTERFACE (GST_TYPE_URI_HANDLER, gst_livekit_src_uri_handler_init)
-    G_IMPLEMENT_INTERFACE (GST_TYPE_CHILD_PROXY, gst_livekit_src_pads_child_proxy_init));
+    G_IMPLEMENT_INTERFACE (GST_TYPE_CHILD_PROXY, gst_livekit_pads_child_proxy_init));
 /* The rank by which playbin3 finds it for its URIs. */
 GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (livekitsrc, "livekitsrc", GST_RANK_PRIMARY, GST_TYPE_LIVEKIT_SRC,
     gst_livekit_init_once ());
