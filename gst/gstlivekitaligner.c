@@ -108,7 +108,7 @@ most_advanced (GstLiveKitAligner * aligner)
   return most;
 }
 
-void
+gboolean
 gst_livekit_aligner_pass (GstLiveKitAligner * aligner, guint slot, GstClockTime time)
 {
   gint64 deadline = g_get_monotonic_time () + GST_LIVEKIT_ALIGNER_LIMIT_MS * G_TIME_SPAN_MILLISECOND;
@@ -116,7 +116,7 @@ gst_livekit_aligner_pass (GstLiveKitAligner * aligner, guint slot, GstClockTime 
   gboolean in_time = TRUE;
 
   if (!GST_CLOCK_TIME_IS_VALID (time))
-    return;
+    return TRUE;
   g_mutex_lock (&aligner->lock);
   own->time = time;
   own->thread = g_thread_self ();
@@ -128,4 +128,5 @@ gst_livekit_aligner_pass (GstLiveKitAligner * aligner, guint slot, GstClockTime 
   if (!in_time)
     count_misses (aligner, slot);
   g_mutex_unlock (&aligner->lock);
+  return in_time;
 }

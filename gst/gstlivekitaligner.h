@@ -21,7 +21,8 @@ void gst_livekit_aligner_unref (GstLiveKitAligner * aligner);
 
 /* Whether the others wait for layer @slot, and it for them. FALSE also wakes whoever is in pass for it. */
 void gst_livekit_aligner_set_flowing (GstLiveKitAligner * aligner, guint slot, gboolean is_flowing);
-/* Streaming thread of the layer: a frame of running time @time is about to be sent. Waits until the others have come as far. */
-void gst_livekit_aligner_pass (GstLiveKitAligner * aligner, guint slot, GstClockTime time);
+/* Streaming thread of the layer: a frame of running time @time is about to be sent. Waits until the others have come as far.
+ * FALSE: they did not, in time. */
+gboolean gst_livekit_aligner_pass (GstLiveKitAligner * aligner, guint slot, GstClockTime time);
 
 G_END_DECLS

@@ -243,7 +243,8 @@ align (GstLiveKitLayer * layer, GstBuffer * buffer)
   g_mutex_unlock (&layer->lock);
   if (aligner == NULL)
     return;
-  gst_livekit_aligner_pass (aligner, slot, GST_BUFFER_PTS (buffer));
+  if (!gst_livekit_aligner_pass (aligner, slot, GST_BUFFER_PTS (buffer)))
+    GST_LOG_OBJECT (layer->host, "other layers are late pad=%s", layer->pad_name);
   gst_livekit_aligner_unref (aligner);
 }
 
