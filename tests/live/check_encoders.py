@@ -5,10 +5,8 @@ import pathlib
 import re
 import subprocess
 
-from check_codecs import RAW
+from check_codecs import DECODED, RAW, VIDEO
 from harness import Failure, Skipped, wait_until
-
-DECODERS = {'h264': 'avdec_h264', 'h265': 'avdec_h265', 'vp8': 'vp8dec', 'vp9': 'vp9dec', 'av1': 'av1dec'}
 
 
 def documented(encoder):
@@ -26,11 +24,11 @@ def encodes(bench, encoder, codec):
         raise Skipped('NOT RUN: %s is not installed' % encoder)
     bench.start_server()
     watcher = bench.launch('receiver', '%s ! %s ! fakesink name=v sync=false' % (
-        bench.element('src', 'bob', name='s'), DECODERS[codec]), '--watch=s', '--digest=v')
+        bench.element('src', 'bob', name='s'), VIDEO[codec][1]), '--watch=s', '--digest=v')
     watcher.wait_event('livekit-connection', state='connected')
     sender = bench.launch('publisher', '%s ! videoconvert ! %s ! %s' % (
         RAW % (320, 240, 30), line, bench.element('sink', 'alice', name='k')), '--watch=k')
-    wait_until(lambda: len(watcher.events('digest')) >= 30, '30 frames decoded')
+    wait_until(lambda: len(watcher.events('digest')) >= DECODED, '%d frames decoded' % DECODED)
     watcher.end()
     sender.end()
 
