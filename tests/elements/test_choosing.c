@@ -8,38 +8,6 @@
 #define SUBSCRIPTION LIVEKIT__SIGNAL_REQUEST__MESSAGE_SUBSCRIPTION
 #define TRACK_SETTING LIVEKIT__SIGNAL_REQUEST__MESSAGE_TRACK_SETTING
 
-/* alice: camera "front", microphone; bob: screen "slides". All muted, so that pads come without media. */
-static void
-fill_room (FakeServer * server)
-{
-  fake_server_add_participant (server, "PA_alice", "alice", "Alice");
-  fake_server_add_track (server, "PA_alice", "TR_cam", LIVEKIT__TRACK_TYPE__VIDEO, LIVEKIT__TRACK_SOURCE__CAMERA,
-      "front", "video/VP8");
-  fake_server_mute_track (server, "PA_alice", "TR_cam", TRUE);
-  fake_server_add_track (server, "PA_alice", "TR_mic", LIVEKIT__TRACK_TYPE__AUDIO, LIVEKIT__TRACK_SOURCE__MICROPHONE,
-      "", "audio/opus");
-  fake_server_mute_track (server, "PA_alice", "TR_mic", TRUE);
-  fake_server_add_participant (server, "PA_bob", "bob", "");
-  fake_server_add_track (server, "PA_bob", "TR_slides", LIVEKIT__TRACK_TYPE__VIDEO,
-      LIVEKIT__TRACK_SOURCE__SCREEN_SHARE, "slides", "video/H264");
-  fake_server_mute_track (server, "PA_bob", "TR_slides", TRUE);
-}
-
-/* What all subscription requests until now come to. */
-static gboolean
-is_subscribed (ElementFixture * f, const gchar * sid)
-{
-  gboolean result = FALSE;
-
-  for (guint i = 0; i < fake_server_n_requests (f->server, SUBSCRIPTION); i++) {
-    const Livekit__UpdateSubscription *request = fake_server_nth_request (f->server, SUBSCRIPTION, i)->subscription;
-
-    for (gsize t = 0; t < request->n_track_sids; t++)
-      result = g_str_equal (request->track_sids[t], sid) ? request->subscribe : result;
-  }
-  return result;
-}
-
 /* The newest settings of a track, NULL = never told. */
 static const Livekit__UpdateTrackSettings *
 settings_of (ElementFixture * f, const gchar * sid)
@@ -109,24 +77,24 @@ GST_START_TEST (test_without_auto_subscribe)
   g_autoptr (GstPad) camera = NULL, microphone = NULL;
 
   g_object_set (f->element, "auto-subscribe", FALSE, NULL);
-  fill_room (f->server);
+  element_fill_room (f, TRUE);
   element_fixture_play (f);
   camera = wait_pad (f, "TR_cam");
   microphone = wait_pad (f, "TR_mic");
   fail_if (is_enabled (camera));
   fail_unless_equals_int (fake_server_n_requests (f->server, SUBSCRIPTION), 0);
   g_object_set (camera, "enabled", TRUE, NULL);
-  element_wait_until (is_subscribed (f, "TR_cam"));
-  fail_if (is_subscribed (f, "TR_mic") || is_subscribed (f, "TR_slides"));
+  element_wait_until (element_is_subscribed (f, "TR_cam"));
+  fail_if (element_is_subscribed (f, "TR_mic") || element_is_subscribed (f, "TR_slides"));
   g_object_set (camera, "enabled", FALSE, NULL);
-  element_wait_until (!is_subscribed (f, "TR_cam"));
+  element_wait_until (!element_is_subscribed (f, "TR_cam"));
   fail_unless (find_pad (f, "TR_cam") == camera);
   gst_object_unref (camera);    /* of find_pad() */
   /* What nobody has decided follows the property. */
   g_object_set (f->element, "auto-subscribe", TRUE, NULL);
-  element_wait_until (is_subscribed (f, "TR_mic") && is_subscribed (f, "TR_slides"));
+  element_wait_until (element_is_subscribed (f, "TR_mic") && element_is_subscribed (f, "TR_slides"));
   fail_unless (is_enabled (microphone));
-  fail_if (is_subscribed (f, "TR_cam"));
+  fail_if (element_is_subscribed (f, "TR_cam"));
   element_fixture_free (f);
 }
 
@@ -140,10 +108,10 @@ GST_START_TEST (test_disabled_pad_has_gaps_and_stays)
   g_autoptr (GstStructure) stats = NULL;
   GstElement *sink = gst_element_factory_make ("fakesink", NULL);
 
-  fill_room (f->server);
+  element_fill_room (f, TRUE);
   element_fixture_play (f);
   pad = wait_pad (f, "TR_cam");
-  element_wait_until (is_subscribed (f, "TR_cam"));
+  element_wait_until (element_is_subscribed (f, "TR_cam"));
   fake_server_mute_track (f->server, "PA_alice", "TR_cam", FALSE);
   gst_structure_free (element_fixture_wait_structure (f, "livekit-track", "action", "unmuted"));
   g_object_set (pad, "enabled", FALSE, NULL);
@@ -160,9 +128,9 @@ GST_START_TEST (test_disabled_pad_has_gaps_and_stays)
     n_gaps = (gint) n;
     n_gaps >= 2;
   }));
-  fail_if (is_subscribed (f, "TR_cam"));
+  fail_if (element_is_subscribed (f, "TR_cam"));
   g_object_set (pad, "enabled", TRUE, NULL);
-  element_wait_until (is_subscribed (f, "TR_cam"));
+  element_wait_until (element_is_subscribed (f, "TR_cam"));
   element_fixture_free (f);
 }
 
@@ -198,7 +166,7 @@ GST_START_TEST (test_select_streams)
   g_autoptr (GstPad) slides = NULL, camera = NULL;
   g_autoptr (GList) ids = NULL;
 
-  fill_room (f->server);
+  element_fill_room (f, TRUE);
   element_fixture_play (f);
   collection = wait_collection (f, 3);
   fail_unless_equals_string (id_at (collection, 0), "lab/alice/front");
@@ -212,7 +180,8 @@ GST_START_TEST (test_select_streams)
   fail_unless_equals_int (gst_message_streams_selected_get_size (message), 1);
   stream = gst_message_streams_selected_get_stream (message, 0);
   fail_unless_equals_string (gst_stream_get_stream_id (stream), "lab/bob/slides");
-  element_wait_until (is_subscribed (f, "TR_slides") && !is_subscribed (f, "TR_cam") && !is_subscribed (f, "TR_mic"));
+  element_wait_until (element_is_subscribed (f, "TR_slides") && !element_is_subscribed (f, "TR_cam")
+      && !element_is_subscribed (f, "TR_mic"));
   fail_unless (is_enabled (slides));
   fail_if (is_enabled (camera));
   element_fixture_free (f);
@@ -234,9 +203,9 @@ GST_START_TEST (test_select_streams_in_advance)
   element_fixture_play (f);
   pad = wait_pad (f, "TR_zoe");
   fail_unless (gst_pad_send_event (pad, gst_event_new_select_streams (ids)));
-  fill_room (f->server);
-  element_wait_until (is_subscribed (f, "TR_slides"));
-  fail_if (is_subscribed (f, "TR_cam") || is_subscribed (f, "TR_zoe"));
+  element_fill_room (f, TRUE);
+  element_wait_until (element_is_subscribed (f, "TR_slides"));
+  fail_if (element_is_subscribed (f, "TR_cam") || element_is_subscribed (f, "TR_zoe"));
   element_fixture_free (f);
 }
 
@@ -288,7 +257,7 @@ GST_START_TEST (test_numbers_stay)
   g_autofree gchar *camera_name = NULL, *slides_name = NULL;
   guint height;
 
-  fill_room (f->server);
+  element_fill_room (f, TRUE);
   element_fixture_play (f);
   camera = wait_pad (f, "TR_cam");
   slides = wait_pad (f, "TR_slides");
@@ -321,7 +290,7 @@ GST_START_TEST (test_rejoin_keeps_pads_and_asks_again)
   g_autoptr (GstPad) camera = NULL, after = NULL;
   guint n_settings, n_subscriptions;
 
-  fill_room (f->server);
+  element_fill_room (f, TRUE);
   element_fixture_play (f);
   camera = wait_pad (f, "TR_cam");
   g_object_set (camera, "quality", 1, NULL);
@@ -365,7 +334,7 @@ GST_START_TEST (test_quality)
   g_autoptr (GstPad) pad = NULL;
   const Livekit__UpdateTrackSettings *settings;
 
-  fill_room (f->server);
+  element_fill_room (f, TRUE);
   element_fixture_play (f);
   pad = wait_pad (f, "TR_cam");
   gst_util_set_object_arg (G_OBJECT (f->element), "video-quality", qualities[__i__].element);
@@ -386,7 +355,7 @@ GST_START_TEST (test_defaults_are_not_told)
   ElementFixture *f = element_fixture_new ("livekitsrc");
   g_autoptr (GstPad) pad = NULL;
 
-  fill_room (f->server);
+  element_fill_room (f, TRUE);
   element_fixture_play (f);
   pad = wait_pad (f, "TR_cam");
   g_object_set (f->element, "video-quality", 3, NULL);
@@ -418,7 +387,7 @@ GST_START_TEST (test_unlinked_pad_asks_for_nothing)
   g_autoptr (GstPad) camera = NULL, slides = NULL;
 
   g_object_set (f->element, "tracks", "*/video", NULL);
-  fill_room (f->server);
+  element_fill_room (f, TRUE);
   element_fixture_play (f);
   camera = wait_pad (f, "TR_cam");
   slides = wait_pad (f, "TR_slides");
@@ -426,7 +395,7 @@ GST_START_TEST (test_unlinked_pad_asks_for_nothing)
   element_wait_until (is_disabled (f, "TR_cam"));
   fail_if (is_disabled (f, "TR_slides"));
   /* It is still subscribed to. */
-  fail_unless (is_subscribed (f, "TR_cam"));
+  fail_unless (element_is_subscribed (f, "TR_cam"));
   link_sink (f, camera);
   element_wait_until (!is_disabled (f, "TR_cam"));
   /* And unlinked again. */
@@ -453,7 +422,7 @@ GST_START_TEST (test_rtp_caps_of_a_muted_track)
       "clock-rate=90000");
 
   gst_util_set_object_arg (G_OBJECT (f->element), "output", "rtp");
-  fill_room (f->server);
+  element_fill_room (f, TRUE);
   element_fixture_play (f);
   pad = wait_pad (f, "TR_cam");
   element_wait_until ((caps = gst_pad_get_current_caps (pad)) != NULL);

@@ -7,53 +7,6 @@
 
 #define SUBSCRIPTION LIVEKIT__SIGNAL_REQUEST__MESSAGE_SUBSCRIPTION
 
-/* --- a room --- */
-
-/* alice: camera, microphone; bob: screen "slides". @muted: all of them, so that pads come without media. */
-static void
-fill_room (FakeServer * server, gboolean muted)
-{
-  fake_server_add_participant (server, "PA_alice", "alice", "Alice");
-  fake_server_add_track (server, "PA_alice", "TR_cam", LIVEKIT__TRACK_TYPE__VIDEO, LIVEKIT__TRACK_SOURCE__CAMERA,
-      "front", "video/VP8");
-  fake_server_add_track (server, "PA_alice", "TR_mic", LIVEKIT__TRACK_TYPE__AUDIO, LIVEKIT__TRACK_SOURCE__MICROPHONE,
-      "", "audio/opus");
-  fake_server_add_participant (server, "PA_bob", "bob", "");
-  fake_server_add_track (server, "PA_bob", "TR_slides", LIVEKIT__TRACK_TYPE__VIDEO,
-      LIVEKIT__TRACK_SOURCE__SCREEN_SHARE, "slides", "video/H264");
-  if (!muted)
-    return;
-  fake_server_mute_track (server, "PA_alice", "TR_cam", TRUE);
-  fake_server_mute_track (server, "PA_alice", "TR_mic", TRUE);
-  fake_server_mute_track (server, "PA_bob", "TR_slides", TRUE);
-}
-
-static gboolean
-lists_sid (const Livekit__UpdateSubscription * subscription, const gchar * sid)
-{
-  for (gsize i = 0; i < subscription->n_track_sids; i++) {
-    if (g_str_equal (subscription->track_sids[i], sid))
-      return TRUE;
-  }
-  return FALSE;
-}
-
-/* What all subscription requests until now come to. */
-static gboolean
-is_subscribed (ElementFixture * f, const gchar * sid)
-{
-  gboolean result = FALSE;
-
-  for (guint i = 0; i < fake_server_n_requests (f->server, SUBSCRIPTION); i++) {
-    const Livekit__UpdateSubscription *subscription = fake_server_nth_request (f->server, SUBSCRIPTION,
-        i)->subscription;
-
-    if (lists_sid (subscription, sid))
-      result = subscription->subscribe;
-  }
-  return result;
-}
-
 static GstPad *
 wait_pad (ElementFixture * f, const gchar * name)
 {
@@ -192,7 +145,7 @@ GST_START_TEST (test_queries)
   gboolean is_live;
 
   g_object_set (f->element, "latency", 250, "tracks", "*/audio", NULL);
-  fill_room (f->server, TRUE);
+  element_fill_room (f, TRUE);
   element_fixture_play (f);
   pad = wait_pad (f, "audio_0");
   fail_unless (gst_pad_query (pad, latency));
@@ -231,14 +184,14 @@ GST_START_TEST (test_patterns_choose)
   const Livekit__UpdateSubscription *subscription;
 
   g_object_set (f->element, "tracks", choices[__i__].tracks, NULL);
-  fill_room (f->server, FALSE);
+  element_fill_room (f, FALSE);
   element_fixture_play (f);
   subscription = element_fixture_request (f, SUBSCRIPTION, 0)->subscription;
   fail_unless (subscription->subscribe);
   fail_unless_equals_int (subscription->n_track_sids, n_wanted);
-  fail_unless_equals_int (is_subscribed (f, "TR_cam"), choices[__i__].camera);
-  fail_unless_equals_int (is_subscribed (f, "TR_mic"), choices[__i__].microphone);
-  fail_unless_equals_int (is_subscribed (f, "TR_slides"), choices[__i__].slides);
+  fail_unless_equals_int (element_is_subscribed (f, "TR_cam"), choices[__i__].camera);
+  fail_unless_equals_int (element_is_subscribed (f, "TR_mic"), choices[__i__].microphone);
+  fail_unless_equals_int (element_is_subscribed (f, "TR_slides"), choices[__i__].slides);
   element_fixture_free (f);
 }
 
@@ -252,11 +205,11 @@ GST_START_TEST (test_later_tracks)
   g_object_set (f->element, "tracks", "*/camera", NULL);
   element_fixture_play (f);
   element_fixture_wait_progress (f, GST_PROGRESS_TYPE_COMPLETE, "connect");
-  fill_room (f->server, FALSE);
+  element_fill_room (f, FALSE);
   element_fixture_request (f, SUBSCRIPTION, 0);
-  fail_unless (is_subscribed (f, "TR_cam"));
+  fail_unless (element_is_subscribed (f, "TR_cam"));
   gst_structure_free (element_fixture_wait_structure (f, "livekit-track", "sid", "TR_slides"));
-  fail_if (is_subscribed (f, "TR_slides"));
+  fail_if (element_is_subscribed (f, "TR_slides"));
   element_fixture_free (f);
 }
 
@@ -267,16 +220,17 @@ GST_START_TEST (test_choice_changes_while_playing)
   ElementFixture *f = element_fixture_new ("livekitsrc");
 
   g_object_set (f->element, "tracks", "alice", NULL);
-  fill_room (f->server, FALSE);
+  element_fill_room (f, FALSE);
   element_fixture_play (f);
   element_fixture_request (f, SUBSCRIPTION, 0);
   g_object_set (f->element, "tracks", "*/video", NULL);
-  element_wait_until (is_subscribed (f, "TR_slides") && !is_subscribed (f, "TR_mic"));
-  fail_unless (is_subscribed (f, "TR_cam"));
+  element_wait_until (element_is_subscribed (f, "TR_slides") && !element_is_subscribed (f, "TR_mic"));
+  fail_unless (element_is_subscribed (f, "TR_cam"));
   g_object_set (f->element, "tracks", "nobody", NULL);
-  element_wait_until (!is_subscribed (f, "TR_slides") && !is_subscribed (f, "TR_cam"));
+  element_wait_until (!element_is_subscribed (f, "TR_slides") && !element_is_subscribed (f, "TR_cam"));
   g_object_set (f->element, "tracks", NULL, NULL);
-  element_wait_until (is_subscribed (f, "TR_slides") && is_subscribed (f, "TR_cam") && is_subscribed (f, "TR_mic"));
+  element_wait_until (element_is_subscribed (f, "TR_slides") && element_is_subscribed (f, "TR_cam")
+      && element_is_subscribed (f, "TR_mic"));
   element_fixture_free (f);
 }
 
@@ -290,7 +244,7 @@ GST_START_TEST (test_participants_and_tracks_are_told)
   g_autoptr (GstStructure) alice = NULL;
   g_autoptr (GstStructure) published = NULL;
 
-  fill_room (f->server, FALSE);
+  element_fill_room (f, FALSE);
   element_fixture_play (f);
   alice = element_fixture_wait_structure (f, "livekit-participant", "identity", "alice");
   fail_unless_equals_string (gst_structure_get_string (alice, "action"), "joined");
@@ -399,7 +353,7 @@ GST_START_TEST (test_muted_tracks_have_pads_with_gaps)
 
   g_signal_connect (f->element, "no-more-pads", G_CALLBACK (on_no_more_pads), &n_no_more_pads);
   g_object_set (f->element, "tracks", "alice", NULL);
-  fill_room (f->server, TRUE);
+  element_fill_room (f, TRUE);
   element_fixture_play (f);
   pad = wait_pad (f, "video_0");
   g_object_get (pad, "participant-identity", &identity, "participant-sid", &participant, "track-sid", &sid, "track-name",
@@ -440,7 +394,7 @@ GST_START_TEST (test_no_more_pads_waits_for_somebody)
     stats != NULL;
   }));
   fail_unless_equals_int (g_atomic_int_get (&n), 0);
-  fill_room (f->server, TRUE);
+  element_fill_room (f, TRUE);
   element_wait_until (g_atomic_int_get (&n) == 1);
   element_fixture_free (f);
 }
@@ -456,7 +410,7 @@ GST_START_TEST (test_unpublish_ends_the_pad)
   Watch *watch;
 
   g_object_set (f->element, "tracks", "alice/camera", NULL);
-  fill_room (f->server, TRUE);
+  element_fill_room (f, TRUE);
   element_fixture_play (f);
   pad = wait_pad (f, "video_0");
   watch = watch_new (pad);
@@ -486,7 +440,7 @@ GST_START_TEST (test_eos_event_ends_all_pads)
   Watch *watches[2];
 
   g_object_set (f->element, "tracks", "alice", NULL);
-  fill_room (f->server, TRUE);
+  element_fill_room (f, TRUE);
   element_fixture_play (f);
   video = wait_pad (f, "video_0");
   audio = wait_pad (f, "audio_0");
@@ -512,7 +466,7 @@ GST_START_TEST (test_unlinked_pads_stop_nothing)
   g_autoptr (GstPad) pad = NULL;
   Watch *watch;
 
-  fill_room (f->server, TRUE);
+  element_fill_room (f, TRUE);
   element_fixture_play (f);
   pad = wait_pad (f, "audio_0");
   element_wait_until (has_pad (f, "video_0"));
@@ -546,7 +500,7 @@ GST_START_TEST (test_end_of_the_room)
   Watch *watch;
 
   g_object_set (f->element, "tracks", "alice/camera", NULL);
-  fill_room (f->server, TRUE);
+  element_fill_room (f, TRUE);
   element_fixture_play (f);
   pad = wait_pad (f, "video_0");
   watch = watch_new (pad);
@@ -575,7 +529,7 @@ GST_START_TEST (test_pipeline_ends_with_the_room)
   g_object_set (sink, "async", FALSE, NULL);
   gst_bin_add (GST_BIN (f->pipeline), sink);
   g_object_set (f->element, "tracks", "alice/microphone", NULL);
-  fill_room (f->server, TRUE);
+  element_fill_room (f, TRUE);
   element_fixture_play (f);
   pad = wait_pad (f, "audio_0");
   sink_pad = gst_element_get_static_pad (sink, "sink");

@@ -208,6 +208,49 @@ element_fixture_request (ElementFixture * f, Livekit__SignalRequest__MessageCase
   return fake_server_nth_request (f->server, kind, index);
 }
 
+void
+element_fill_room (ElementFixture * f, gboolean muted)
+{
+  fake_server_add_participant (f->server, "PA_alice", "alice", "Alice");
+  fake_server_add_track (f->server, "PA_alice", "TR_cam", LIVEKIT__TRACK_TYPE__VIDEO, LIVEKIT__TRACK_SOURCE__CAMERA,
+      "front", "video/VP8");
+  fake_server_add_track (f->server, "PA_alice", "TR_mic", LIVEKIT__TRACK_TYPE__AUDIO, LIVEKIT__TRACK_SOURCE__MICROPHONE,
+      "", "audio/opus");
+  fake_server_add_participant (f->server, "PA_bob", "bob", "");
+  fake_server_add_track (f->server, "PA_bob", "TR_slides", LIVEKIT__TRACK_TYPE__VIDEO,
+      LIVEKIT__TRACK_SOURCE__SCREEN_SHARE, "slides", "video/H264");
+  if (!muted)
+    return;
+  fake_server_mute_track (f->server, "PA_alice", "TR_cam", TRUE);
+  fake_server_mute_track (f->server, "PA_alice", "TR_mic", TRUE);
+  fake_server_mute_track (f->server, "PA_bob", "TR_slides", TRUE);
+}
+
+static gboolean
+lists_sid (const Livekit__UpdateSubscription * subscription, const gchar * sid)
+{
+  for (gsize i = 0; i < subscription->n_track_sids; i++) {
+    if (g_str_equal (subscription->track_sids[i], sid))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+gboolean
+element_is_subscribed (ElementFixture * f, const gchar * sid)
+{
+  const Livekit__SignalRequest__MessageCase kind = LIVEKIT__SIGNAL_REQUEST__MESSAGE_SUBSCRIPTION;
+  gboolean result = FALSE;
+
+  for (guint i = 0; i < fake_server_n_requests (f->server, kind); i++) {
+    const Livekit__UpdateSubscription *subscription = fake_server_nth_request (f->server, kind, i)->subscription;
+
+    if (lists_sid (subscription, sid))
+      result = subscription->subscribe;
+  }
+  return result;
+}
+
 /* --- feeders --- */
 
 static gboolean

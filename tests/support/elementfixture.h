@@ -23,11 +23,11 @@ typedef struct
   gboolean allows_errors;       /* none is missed at the end */
 } ElementFixture;
 
-/* The element has server-url, room "lab", identity "tester" and a key set, and no join-timeout. */
 /* As suite_create(), before the tests are forked: each would else make the DTLS key of its process anew, which takes a
  * second on a loaded machine. */
 Suite *element_suite_create (const gchar * name);
 
+/* The element has server-url, room "lab", identity "tester" and a key set, and no join-timeout. */
 ElementFixture *element_fixture_new (const gchar * factory);
 /* To NULL, in less than 2 s, and no error was posted that nobody expected. */
 void element_fixture_free (ElementFixture * f);
@@ -51,6 +51,12 @@ void element_fixture_expect_none (ElementFixture * f, GstMessageType types);
 /* The @index-th (from 0) request of that kind, when it has come. */
 const Livekit__SignalRequest *element_fixture_request (ElementFixture * f, Livekit__SignalRequest__MessageCase kind,
     guint index);
+
+/* alice: camera "front" (TR_cam), microphone (TR_mic); bob: screen "slides" (TR_slides). @muted: so that their pads come without
+ * media. */
+void element_fill_room (ElementFixture * f, gboolean muted);
+/* What all subscription requests until now come to. */
+gboolean element_is_subscribed (ElementFixture * f, const gchar * sid);
 
 /* What feeds a request pad: a src pad of nobody's, pushed from the test's thread. */
 typedef struct
