@@ -228,14 +228,11 @@ note_disposal (gpointer gone, GObject * element)
 static void
 unref_and_wait (GstElement * element)
 {
-  gint64 deadline = g_get_monotonic_time () + ELEMENT_WAIT_MS * G_TIME_SPAN_MILLISECOND;
   gint gone = FALSE;
 
   g_object_weak_ref (G_OBJECT (element), note_disposal, &gone);
   gst_object_unref (element);
-  while (!g_atomic_int_get (&gone) && g_get_monotonic_time () < deadline)
-    g_usleep (1000);
-  fail_unless (g_atomic_int_get (&gone));
+  element_wait_until (g_atomic_int_get (&gone));
 }
 
 /* An application's mistake that GStreamer tells with a critical; nothing may crash or hang. */
