@@ -408,8 +408,16 @@ attach (GstLiveKitLocalTrack * track, Member * member, GError ** error)
   GstLiveKitTrackSettings settings;
 
   if (!gst_livekit_layer_attach_in_loop (member->layer, gst_livekit_peer_get_mid (track->section), rid,
-          &member->format))
+          &member->format)) {
+    g_set_error (error, LK_ERROR, LK_ERROR_PUBLISH, "Pad %s has lost its format.",
+        gst_livekit_layer_get_pad_name (member->layer));
     return FALSE;
+  }
+  /* Another codec has come since the track was announced. That is about to be told here, and all begins anew. */
+  if (member->format.codec != track->codec) {
+    gst_livekit_layer_detach_in_loop (member->layer);
+    return TRUE;
+  }
   read_settings (track, member, &settings);
   gst_livekit_layer_set_dtx_in_loop (member->layer, settings.dtx);
   gst_livekit_layer_set_aligner_in_loop (member->layer, track->aligner, member->slot);
