@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitbin-private: shared by gstlivekitbin.c (state changes, the bus, the session) and gstlivekitbin-properties.c. */
+/* gstlivekitbin-private: shared by gstlivekitbin.c (state changes, the bus, the session) and
+ * gstlivekitbin-properties.c. */
 #pragma once
 
 #include "gstlivekitbin.h"

@@ -320,7 +320,8 @@ install_joining_properties (void)
    * GstLiveKitBin:server-url:
    *
    * The LiveKit server, as ws://, wss://, http:// or https:// URL. When it is not set: the environment variable
-   * LIVEKIT_URL, else what the token URL answers, else ws://127.0.0.1:7880. Reading gives it without user part and query.
+   * LIVEKIT_URL, else what the token URL answers, else ws://127.0.0.1:7880. Reading gives it without user part and
+   * query.
    */
   gst_livekit_bin_properties[PROP_SERVER_URL] = g_param_spec_string ("server-url", "Server URL",
       "LiveKit server (ws, wss, http or https; unset = LIVEKIT_URL, else the token URL's, else ws://127.0.0.1:7880)",
@@ -361,14 +362,16 @@ install_joining_properties (void)
    *
    * The secret of #GstLiveKitBin:api-key.
    */
-  gst_livekit_bin_properties[PROP_API_SECRET] = g_param_spec_string ("api-secret", "API secret", "Secret that belongs to api-key", NULL,
+  gst_livekit_bin_properties[PROP_API_SECRET] = g_param_spec_string ("api-secret", "API secret",
+      "Secret that belongs to api-key", NULL,
       READY_SECRET);
   /**
    * GstLiveKitBin:room:
    *
    * The room to join. Needed unless the token names it; then it is filled in by the join.
    */
-  gst_livekit_bin_properties[PROP_ROOM] = g_param_spec_string ("room", "Room", "Room to join (unset = the token's)", NULL, READY);
+  gst_livekit_bin_properties[PROP_ROOM] = g_param_spec_string ("room", "Room", "Room to join (unset = the token's)",
+      NULL, READY);
   /**
    * GstLiveKitBin:identity:
    *
@@ -393,14 +396,16 @@ install_participant_properties (void)
    *
    * Any text that others get with the participant.
    */
-  gst_livekit_bin_properties[PROP_PARTICIPANT_METADATA] = g_param_spec_string ("participant-metadata", "Participant metadata",
+  gst_livekit_bin_properties[PROP_PARTICIPANT_METADATA] = g_param_spec_string ("participant-metadata",
+      "Participant metadata",
       "Text that others get with the participant", NULL, PLAYING);
   /**
    * GstLiveKitBin:participant-attributes:
    *
    * Keys and values that others get with the participant: key, value, key, value…
    */
-  gst_livekit_bin_properties[PROP_PARTICIPANT_ATTRIBUTES] = gst_param_spec_array ("participant-attributes", "Participant attributes",
+  gst_livekit_bin_properties[PROP_PARTICIPANT_ATTRIBUTES] = gst_param_spec_array ("participant-attributes",
+      "Participant attributes",
       "Keys and values that others get with the participant, in turn", g_param_spec_string ("item", "Item",
           "Key or value", NULL, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS), PLAYING);
 }
@@ -429,7 +434,8 @@ install_connection_properties (void)
    *
    * Whether media may take any way, or TURN servers alone.
    */
-  gst_livekit_bin_properties[PROP_ICE_TRANSPORT_POLICY] = g_param_spec_enum ("ice-transport-policy", "ICE transport policy",
+  gst_livekit_bin_properties[PROP_ICE_TRANSPORT_POLICY] = g_param_spec_enum ("ice-transport-policy",
+      "ICE transport policy",
       "Which ways media may take", GST_TYPE_LIVEKIT_ICE_TRANSPORT_POLICY, GST_LIVEKIT_ICE_TRANSPORT_POLICY_ALL, READY);
   /**
    * GstLiveKitBin:stun-server:
@@ -464,7 +470,8 @@ install_connection_properties (void)
    *
    * Counters and times, at most a second old; the fields are listed in docs/stats.md.
    */
-  gst_livekit_bin_properties[PROP_STATS] = g_param_spec_boxed ("stats", "Statistics", "Counters and times of the session",
+  gst_livekit_bin_properties[PROP_STATS] = g_param_spec_boxed ("stats", "Statistics",
+      "Counters and times of the session",
       GST_TYPE_STRUCTURE, READ_ONLY);
 }
 
@@ -488,19 +495,23 @@ install_http_properties (void)
   /**
    * GstLiveKitBin:tls-validation-flags:
    *
-   * What is checked of certificates: of the server's, the token URL's and a TURN server's. Anything but validate-all makes
-   * it possible to listen in.
+   * What is checked of certificates: of the server's, the token URL's and a TURN server's. Anything but validate-all
+   * makes it possible to listen in.
    */
-  gst_livekit_bin_properties[PROP_TLS_VALIDATION_FLAGS] = g_param_spec_flags ("tls-validation-flags", "TLS validation flags",
+  gst_livekit_bin_properties[PROP_TLS_VALIDATION_FLAGS] = g_param_spec_flags ("tls-validation-flags",
+      "TLS validation flags",
       "What is checked of certificates", G_TYPE_TLS_CERTIFICATE_FLAGS, DEFAULT_TLS_VALIDATION_FLAGS, READY);
   /**
    * GstLiveKitBin:proxy:
    *
    * HTTP or SOCKS proxy for the websocket and the token URL. Without it, the system's.
    */
-  gst_livekit_bin_properties[PROP_PROXY] = g_param_spec_string ("proxy", "Proxy", "Proxy URL (unset = the system's)", NULL, READY);
-  gst_livekit_bin_properties[PROP_PROXY_ID] = g_param_spec_string ("proxy-id", "Proxy user", "User name for the proxy", NULL, READY);
-  gst_livekit_bin_properties[PROP_PROXY_PW] = g_param_spec_string ("proxy-pw", "Proxy password", "Password for the proxy", NULL,
+  gst_livekit_bin_properties[PROP_PROXY] = g_param_spec_string ("proxy", "Proxy", "Proxy URL (unset = the system's)",
+      NULL, READY);
+  gst_livekit_bin_properties[PROP_PROXY_ID] = g_param_spec_string ("proxy-id", "Proxy user", "User name for the proxy",
+      NULL, READY);
+  gst_livekit_bin_properties[PROP_PROXY_PW] = g_param_spec_string ("proxy-pw", "Proxy password",
+      "Password for the proxy", NULL,
       READY_SECRET);
 }
 

@@ -106,8 +106,8 @@ report_progress (GstLiveKitBin * self, GstLiveKitConnectionState old, GstLiveKit
           "Getting back into the room");
       return;
     case GST_LIVEKIT_CONNECTION_STATE_CONNECTED:
-      /* The end of "connect" is told by the join: gst-launch-1.0 waits for it before it goes to PLAYING, and media cannot
-       * be sent, nor DTLS shake hands, before that. */
+      /* The end of "connect" is told by the join: gst-launch-1.0 waits for it before it goes to PLAYING, and media
+       * cannot be sent, nor DTLS shake hands, before that. */
       if (old == GST_LIVEKIT_CONNECTION_STATE_RECONNECTING)
         post_progress (self, GST_PROGRESS_TYPE_COMPLETE, code, "Connected again");
       return;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitchain: the elements that make packets of one format: [clocksync] ! [parser ! capsfilter] ! payloader in a bin. */
+/* gstlivekitchain: the elements that make packets of one format: [clocksync] ! [parser ! capsfilter] ! payloader in a
+ * bin. */
 #pragma once
 
 #include <gst/gst.h>
@@ -22,8 +23,8 @@ GstLiveKitChain *gst_livekit_chain_new (GstBin * host, const gchar * name, const
     gboolean is_live);
 /* While nothing streams in it. */
 void gst_livekit_chain_free (GstLiveKitChain * chain);
-/* What packets carry from now on: always what the codec has, and with @rid also that and @mid. Capture times are those of
- * @clock, whose running times buffers carry. */
+/* What packets carry from now on: always what the codec has, and with @rid also that and @mid. Capture times are those
+ * of @clock, whose running times buffers carry. */
 void gst_livekit_chain_add_extensions (GstLiveKitChain * chain, GstElement * clock, const gchar * mid,
     const gchar * rid);
 

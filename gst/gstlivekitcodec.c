@@ -7,8 +7,8 @@
 #include "gstlivekitcodec.h"
 
 /* The payload types are those which LiveKit's server uses in its own offers, so that both directions of one peer
- * connection, and both connection modes, number alike. Parameters: RFC 6184 §8.1 (H.264), RFC 7798 §7.1 (H.265), RFC 7741 (VP8),
- * RFC 9628 (VP9), AV1 RTP 1.0 §7.2, RFC 7587 §6.1 (Opus), RFC 3551 (PCMU, PCMA). */
+ * connection, and both connection modes, number alike. Parameters: RFC 6184 §8.1 (H.264), RFC 7798 §7.1 (H.265), RFC
+ * 7741 (VP8), RFC 9628 (VP9), AV1 RTP 1.0 §7.2, RFC 7587 §6.1 (Opus), RFC 3551 (PCMU, PCMA). */
 static const GstLiveKitCodec codecs[] = {
   {
         .encoding_name = "H264",.mime_type = "video/H264",.kind = LK_TRACK_VIDEO,.clock_rate = 90000,

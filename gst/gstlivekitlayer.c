@@ -227,7 +227,8 @@ watch_for_fruitless_input (GstLiveKitLayer * layer)
       || now - layer->first_fruitless_us < FRUITLESS_LIMIT)
     return;
   layer->fruitlessness_told = TRUE;
-  layer->delegate.warning (layer, "Nothing in this stream can be sent: its parameter sets (SPS, sequence header) are missing.",
+  layer->delegate.warning (layer,
+      "Nothing in this stream can be sent: its parameter sets (SPS, sequence header) are missing.",
       "let the encoder repeat them with each key frame, or give them as codec_data", layer->delegate_data);
 }
 
@@ -455,7 +456,8 @@ format_known_in_loop (gpointer data)
     gst_livekit_layer_detach_in_loop (change->layer);
 }
 
-/* The feed of the present chain, if it is one of @codec, or, with NULL, of any. The elements may go while it is used. */
+/* The feed of the present chain, if it is one of @codec, or, with NULL, of any. The elements may go while it is
+ * used. */
 static GstPad *
 ref_feed (GstLiveKitLayer * layer, const GstLiveKitCodec * codec)
 {
@@ -546,7 +548,8 @@ take_tags (GstLiveKitLayer * layer, GstEvent * event)
   g_mutex_unlock (&layer->lock);
 }
 
-/* From here on timestamps are running times: layers whose encoders shift them in their own ways still belong together. */
+/* From here on timestamps are running times: layers whose encoders shift them in their own ways still belong
+ * together. */
 static GstEvent *
 take_segment (GstLiveKitLayer * layer, GstEvent * event)
 {
@@ -603,7 +606,8 @@ is_delta_unit (GstLiveKitLayer * layer, GstBuffer * buffer)
 }
 
 /* What is not sent goes no further than the gate, but for what the chain has to see: with input that is not live the
- * clocksync keeps the pace; a parser needs the parameter sets, which an encoder may make once. The probe drops it behind. */
+ * clocksync keeps the pace; a parser needs the parameter sets, which an encoder may make once. The probe drops it
+ * behind. */
 static gboolean
 is_seen_by_chain (GstLiveKitLayer * layer, GstBuffer * buffer)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitlayer: what one sink pad feeds: gate, parser, payloader. A track has one, or one for each simulcast quality.
+/* gstlivekitlayer: what one sink pad feeds: gate, parser, payloader. A track has one, or one for each simulcast
+ * quality.
  *
  * Encoded buffers come in by the streaming functions; the track decides on the room loop what becomes of them. */
 #pragma once
@@ -45,8 +46,8 @@ void gst_livekit_layer_start (GstLiveKitLayer * layer, GstBin * host, LkLoop * l
 void gst_livekit_layer_flush (GstLiveKitLayer * layer, gboolean flushing);
 void gst_livekit_layer_stop (GstLiveKitLayer * layer);
 
-/* Streaming thread. @is_live: whether upstream is live; what is not is paced by the clock. set_caps: FALSE when they cannot be
- * sent; after a stop they go nowhere, as all that still comes. */
+/* Streaming thread. @is_live: whether upstream is live; what is not is paced by the clock. set_caps: FALSE when they
+ * cannot be sent; after a stop they go nowhere, as all that still comes. */
 gboolean gst_livekit_layer_set_caps (GstLiveKitLayer * layer, GstCaps * caps, gboolean is_live);
 gboolean gst_livekit_layer_push_event (GstLiveKitLayer * layer, GstEvent * event);
 GstFlowReturn gst_livekit_layer_push (GstLiveKitLayer * layer, GstBuffer * buffer);
@@ -62,8 +63,8 @@ typedef struct
   GstPad *src_pad;              /* RTP */
 } GstLiveKitLayerFormat;
 
-/* Room loop, by the track. attach holds on to the present format, and tells it; FALSE when there is none yet. The packets
- * carry @rid and @mid when it is not NULL. */
+/* Room loop, by the track. attach holds on to the present format, and tells it; FALSE when there is none yet. The
+ * packets carry @rid and @mid when it is not NULL. */
 gboolean gst_livekit_layer_get_format_in_loop (GstLiveKitLayer * layer, GstLiveKitLayerFormat * format);
 gboolean gst_livekit_layer_attach_in_loop (GstLiveKitLayer * layer, const gchar * mid, const gchar * rid,
     GstLiveKitLayerFormat * format);

@@ -262,7 +262,8 @@ check_layers (GstLiveKitLocalTrack * track, GError ** error)
   return TRUE;
 }
 
-/* Those without a format will most probably go on in the order of the others: pads from small to large, or the reverse. */
+/* Those without a format will most probably go on in the order of the others: pads from small to large, or the
+ * reverse. */
 static void
 choose_slots (GstLiveKitLocalTrack * track)
 {
@@ -330,7 +331,8 @@ member_in_slot (GstLiveKitLocalTrack * track, guint slot)
   return NULL;
 }
 
-/* The server knows only layers that were announced: one that is still to come is taken for half or twice its neighbour. */
+/* The server knows only layers that were announced: one that is still to come is taken for half or twice its
+ * neighbour. */
 static void
 guess_layer (LkLayer * layers, guint slot, guint n)
 {

@@ -55,13 +55,14 @@ GstLiveKitPublishResult gst_livekit_local_track_publish (GstLiveKitLocalTrack * 
     GstLiveKitPeer * peer);
 /* A layer that was not there when the track was published has a format now. FALSE: publish it all again. */
 gboolean gst_livekit_local_track_admit (GstLiveKitLocalTrack * track, GstLiveKitLayer * layer);
-/* The peer or the session has gone, or the track shall go: closes the gates and the section. TRUE: an offer is needed. */
+/* The peer or the session has gone, or the track shall go: closes the gates and the section. TRUE: an offer is
+ * needed. */
 gboolean gst_livekit_local_track_unpublish (GstLiveKitLocalTrack * track, LkRoom * room);
 gboolean gst_livekit_local_track_is_published (GstLiveKitLocalTrack * track);
 /* The server has ended it: not published again until it may be. TRUE: that is a change. */
 gboolean gst_livekit_local_track_set_forbidden (GstLiveKitLocalTrack * track, gboolean forbidden);
-/* The room has another codec in place of ours, which nobody would get: it fails, and is not published again before its codec
- * changes. FALSE: @mime_type is ours. */
+/* The room has another codec in place of ours, which nobody would get: it fails, and is not published again before its
+ * codec changes. FALSE: @mime_type is ours. */
 gboolean gst_livekit_local_track_refuse_codec (GstLiveKitLocalTrack * track, LkRoom * room, const gchar * mime_type);
 void gst_livekit_local_track_set_negotiated (GstLiveKitLocalTrack * track, gboolean accepted);
 /* Media may flow: the peer is connected (or not any more). @start_offset: how long after the clock's start that was. */

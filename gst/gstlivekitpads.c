@@ -177,8 +177,8 @@ gst_livekit_sink_pad_class_init (GstLiveKitSinkPadClass * klass)
   /**
    * GstLiveKitSinkPad:track-name:
    *
-   * The name of the track in the room; without it, the pad's. Used when the track is published. Video pads that are given
-   * the same name are the simulcast layers of one track, ordered by size; there may be three.
+   * The name of the track in the room; without it, the pad's. Used when the track is published. Video pads that are
+   * given the same name are the simulcast layers of one track, ordered by size; there may be three.
    */
   sink_properties[SINK_PROP_TRACK_NAME] = g_param_spec_string ("track-name", "Track name",
       "Name of the track (unset = the pad's name)", NULL, ready);
@@ -207,8 +207,8 @@ gst_livekit_sink_pad_class_init (GstLiveKitSinkPadClass * klass)
   /**
    * GstLiveKitSinkPad:dtx:
    *
-   * Opus: silence that the encoder has marked (opusenc dtx=true) is not sent, and the room is told so. Used when the track is
-   * published.
+   * Opus: silence that the encoder has marked (opusenc dtx=true) is not sent, and the room is told so. Used when the
+   * track is published.
    */
   sink_properties[SINK_PROP_DTX] = g_param_spec_boolean ("dtx", "DTX",
       "Opus: do not send silence that the encoder has marked (opusenc dtx=true)", FALSE, ready);
@@ -236,7 +236,8 @@ gst_livekit_sink_pad_class_init (GstLiveKitSinkPadClass * klass)
   /**
    * GstLiveKitSinkPad:stats:
    *
-   * ssrc, width, height (uint); active (boolean); frames-sent, bytes-sent, frames-dropped, key-frames-sent, key-frames-requested (uint64).
+   * ssrc, width, height (uint); active (boolean); frames-sent, bytes-sent, frames-dropped, key-frames-sent,
+   * key-frames-requested (uint64).
    */
   sink_properties[SINK_PROP_STATS] = g_param_spec_boxed ("stats", "Statistics", "Counters of the track",
       GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
@@ -559,7 +560,8 @@ gst_livekit_src_pad_class_init (GstLiveKitSrcPadClass * klass)
   /**
    * GstLiveKitSrcPad:quality:
    *
-   * Which layer of the video to ask for, where there are several. Default: video-quality of the element. width and height win.
+   * Which layer of the video to ask for, where there are several. Default: video-quality of the element. width and
+   * height win.
    */
   src_properties[SRC_PROP_QUALITY] = g_param_spec_enum ("quality", "Quality",
       "Which layer of the video to ask for (auto = as the element says; takes effect at once)",
@@ -567,8 +569,8 @@ gst_livekit_src_pad_class_init (GstLiveKitSrcPadClass * klass)
   /**
    * GstLiveKitSrcPad:width:
    *
-   * How wide the video is shown: the server sends the smallest layer that is about as large. With height unset, that follows
-   * from the shape of the video, and the other way round.
+   * How wide the video is shown: the server sends the smallest layer that is about as large. With height unset, that
+   * follows from the shape of the video, and the other way round.
    */
   src_properties[SRC_PROP_WIDTH] = g_param_spec_uint ("width", "Width",
       "Pixels to ask for (0 = unset, as quality says; takes effect at once)", 0, G_MAXUINT16, 0, playing);

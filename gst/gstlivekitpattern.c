@@ -44,8 +44,9 @@ pattern_free (gpointer data)
   g_free (pattern);
 }
 
-/* Lower-case escapes, and escapes of what needs none, mean the same as ours: the pattern is brought to our form. GLib aborts
- * on patterns that are not UTF-8, as escapes can make them; made valid, such a pattern matches nothing that there is. */
+/* Lower-case escapes, and escapes of what needs none, mean the same as ours: the pattern is brought to our form. GLib
+ * aborts on patterns that are not UTF-8, as escapes can make them; made valid, such a pattern matches nothing that
+ * there is. */
 static gchar *
 normalise (const gchar * text)
 {

@@ -198,8 +198,9 @@ gst_livekit_peer_require_sections_in_loop (GstLiveKitPeer * peer, guint n_audio,
 
 /* --- our offer --- */
 
-/* @wire: for the server, which takes no codec later that the first section of a kind does not list, and which has to know
- * what is unpublished. webrtcbin gets the truth of this moment, and never a change of direction: 1.22 refuses that. */
+/* @wire: for the server, which takes no codec later that the first section of a kind does not list, and which has to
+ * know what is unpublished. webrtcbin gets the truth of this moment, and never a change of direction: 1.22 refuses
+ * that. */
 static void
 edit_offer (GstLiveKitPeer * peer, GstSDPMessage * sdp, gboolean wire)
 {

@@ -286,7 +286,8 @@ free_section (GstLiveKitPeer * peer, const GstLiveKitCodec * codec, guint32 ssrc
   for (guint i = 0; i < peer->send_sections->len; i++) {
     GstLiveKitSendSection *section = g_ptr_array_index (peer->send_sections, i);
 
-    /* The server keeps a simulcast section's streams by their rids, and any section's by SSRC, and would not look at new ones. */
+    /* The server keeps a simulcast section's streams by their rids, and any section's by SSRC, and would not look at
+     * new ones. */
     if (!section->is_open && section->codec == codec && n_layers == 1 && section->n_layers == 1
         && section->ssrc != ssrc)
       return section;

@@ -15,7 +15,8 @@
 
 #define GST_CAT_DEFAULT gst_livekit_debug
 
-/* libnice paces its checks by 20 ms, which is most of the time that ICE takes on a good network; RFC 8445 §14.2 allows 5. */
+/* libnice paces its checks by 20 ms, which is most of the time that ICE takes on a good network; RFC 8445 §14.2 allows
+ * 5. */
 #define STUN_PACING_MS 5
 #define LOOPBACK_STUN_TIMEOUT_MS 50
 /* RTCP as early as RFC 4585 lets us (AVPF, immediate feedback), or NACKs come too late to help: minimum interval, and a
@@ -92,7 +93,8 @@ certificate_fingerprint (const gchar * pem)
   hex = g_compute_checksum_for_data (G_CHECKSUM_SHA256, der, length);
   fingerprint = g_string_new (NULL);
   for (guint i = 0; hex[i] != '\0'; i += 2)
-    g_string_append_printf (fingerprint, "%s%c%c", i ? ":" : "", g_ascii_toupper (hex[i]), g_ascii_toupper (hex[i + 1]));
+    g_string_append_printf (fingerprint, "%s%c%c", i ? ":" : "", g_ascii_toupper (hex[i]),
+        g_ascii_toupper (hex[i + 1]));
   return g_string_free (fingerprint, FALSE);
 }
 
@@ -333,11 +335,11 @@ static void
 on_rtpbin_new_jitterbuffer (GstElement * rtpbin, GstElement * jitterbuffer, guint session, guint ssrc,
     gpointer unused)
 {
-  /* It would hold the first packet for the whole latency, since it cannot know that the stream begins with it; LiveKit's
-   * server sends the first one first. */
+  /* It would hold the first packet for the whole latency, since it cannot know that the stream begins with it;
+   * LiveKit's server sends the first one first. */
   g_object_set (jitterbuffer, "faststart-min-packets", 1, NULL);
-  /* When a stream pauses (mute, nobody watching), it would ask for the packet that should be next, give that up as lost, and drop it
-   * when it does come: the first of the key frame that the stream goes on with. */
+  /* When a stream pauses (mute, nobody watching), it would ask for the packet that should be next, give that up as
+   * lost, and drop it when it does come: the first of the key frame that the stream goes on with. */
   g_object_set (jitterbuffer, "rtx-next-seqnum", FALSE, NULL);
 }
 
@@ -386,8 +388,8 @@ add_extension (GstElement * element, const gchar * name, guint id)
 static void
 set_up_rtx (GstElement * rtxsend)
 {
-  /* After an outage the server asks for all that it has missed. What is older than a second would come in a burst, to which
-   * a receiver's jitter buffer sets its clock anew: sound and picture are seconds apart then. */
+  /* After an outage the server asks for all that it has missed. What is older than a second would come in a burst, to
+   * which a receiver's jitter buffer sets its clock anew: sound and picture are seconds apart then. */
   g_object_set (rtxsend, "max-size-packets", 0, "max-size-time", RTX_MAX_AGE_MS, NULL);
   add_extension (rtxsend, "rtphdrextstreamid", GST_LIVEKIT_EXTENSION_RID);
   add_extension (rtxsend, "rtphdrextrepairedstreamid", GST_LIVEKIT_EXTENSION_REPAIRED_RID);
@@ -429,9 +431,9 @@ set_up_ice (GstLiveKitPeer * peer, const GstLiveKitPeerConfig * config)
   g_object_get (peer->webrtcbin, "ice-agent", &ice, NULL);
   g_object_get (ice, "agent", &agent, NULL);
   g_object_set (agent, "upnp", FALSE, "stun-pacing-timer", STUN_PACING_MS, NULL);
-  /* libnice sends from the address it is bound to, and nothing but loopback reaches loopback. Such a server may announce
-   * addresses it does not listen on (--node-ip 127.0.0.1 does), and libnice nominates no pair before it has given up the
-   * others: on one machine that need not take two seconds. */
+  /* libnice sends from the address it is bound to, and nothing but loopback reaches loopback. Such a server may
+   * announce addresses it does not listen on (--node-ip 127.0.0.1 does), and libnice nominates no pair before it has
+   * given up the others: on one machine that need not take two seconds. */
   if (config->is_loopback) {
     g_signal_emit_by_name (ice, "add-local-ip-address", "127.0.0.1", &ok);
     g_object_set (agent, "stun-initial-timeout", LOOPBACK_STUN_TIMEOUT_MS, "stun-reliable-timeout",

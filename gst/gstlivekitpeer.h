@@ -56,14 +56,15 @@ GstLiveKitPeer *gst_livekit_peer_ref (GstLiveKitPeer * peer);
 void gst_livekit_peer_unref (GstLiveKitPeer * peer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstLiveKitPeer, gst_livekit_peer_unref)
 
-/* Detaches the peer: no callback from now on. A thread of its own takes webrtcbin down and calls @done (@data) there. */
+/* Detaches the peer: no callback from now on. A thread of its own takes webrtcbin down and calls @done (@data)
+ * there. */
 void gst_livekit_peer_close_in_loop (GstLiveKitPeer * peer, GDestroyNotify done, gpointer data);
 
 gboolean gst_livekit_peer_is_connected (GstLiveKitPeer * peer);
 
-/* Sending. A section is an m-line of ours with the sink pad behind it; a closed one of the same shape is used again, since
- * webrtcbin cannot give one back. With one layer, @ssrc is what its packets carry; with more, each source has the rid of
- * its layer (0 is the smallest), and sources may come and go while the section is open. */
+/* Sending. A section is an m-line of ours with the sink pad behind it; a closed one of the same shape is used again,
+ * since webrtcbin cannot give one back. With one layer, @ssrc is what its packets carry; with more, each source has the
+ * rid of its layer (0 is the smallest), and sources may come and go while the section is open. */
 #define GST_LIVEKIT_MAX_LAYERS 3
 GstLiveKitSendSection *gst_livekit_peer_open_section_in_loop (GstLiveKitPeer * peer, const GstLiveKitCodec * codec,
     const gchar * stream, const gchar * cid, guint32 ssrc, guint n_layers, gpointer section_data, GError ** error);
@@ -99,7 +100,8 @@ void gst_livekit_peer_add_remote_candidate_in_loop (GstLiveKitPeer * peer, const
 void gst_livekit_peer_restart_ice_in_loop (GstLiveKitPeer * peer);
 /* Nothing comes any more: disconnected, until ICE is up again. */
 void gst_livekit_peer_set_lost_in_loop (GstLiveKitPeer * peer);
-/* Milliseconds since anything came from the other side. libnice before consent freshness does not notice that it has gone. */
+/* Milliseconds since anything came from the other side. libnice before consent freshness does not notice that it has
+ * gone. */
 guint gst_livekit_peer_get_silence_ms (GstLiveKitPeer * peer);
 
 /* Tells the inner sinks what latency there is. */
@@ -111,7 +113,8 @@ void gst_livekit_peer_fetch_stats_in_loop (GstLiveKitPeer * peer, GstLiveKitPeer
 
 /* Makes what takes long the first time in a process (the DTLS key, the plugins), in a thread, once. */
 void gst_livekit_peer_warm_up (void);
-/* For each warm_up: an application may deinitialise GStreamer when the last element is in NULL. Waits for the key, at most. */
+/* For each warm_up: an application may deinitialise GStreamer when the last element is in NULL. Waits for the key, at
+ * most. */
 void gst_livekit_peer_cool_down (void);
 
 G_END_DECLS

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitreceivegate: a probe behind srtpdec. It lets no packet pass before the peer's certificate is known to be the
- * right one, and holds packets of streams that no answer has announced yet: webrtcbin would never show their pads. */
+/* gstlivekitreceivegate: a probe behind srtpdec. It lets no packet pass before the peer's certificate is known to be
+ * the right one, and holds packets of streams that no answer has announced yet: webrtcbin would never show their
+ * pads. */
 #pragma once
 
 #include <gst/gst.h>
@@ -15,10 +16,10 @@ GstLiveKitReceiveGate *gst_livekit_receive_gate_ref (GstLiveKitReceiveGate * gat
 void gst_livekit_receive_gate_unref (GstLiveKitReceiveGate * gate);
 /* Where streams are freed: the rtpssrcdemux behind. */
 void gst_livekit_receive_gate_set_demux (GstLiveKitReceiveGate * gate, GstElement * rtpssrcdemux);
-/* The stream of @ssrc is over: what still comes of it is dropped, and its jitter buffer and threads are freed before the
- * next packet of any stream passes. Not at once: rtpssrcdemux 1.22 makes its pads twice when it is told while one is being
- * made. For good: rtpbin keeps its pad of that SSRC and cannot make it again, and the server gives a track that takes
- * over a section another SSRC. */
+/* The stream of @ssrc is over: what still comes of it is dropped, and its jitter buffer and threads are freed before
+ * the next packet of any stream passes. Not at once: rtpssrcdemux 1.22 makes its pads twice when it is told while one
+ * is being made. For good: rtpbin keeps its pad of that SSRC and cannot make it again, and the server gives a track
+ * that takes over a section another SSRC. */
 void gst_livekit_receive_gate_end_stream (GstLiveKitReceiveGate * gate, guint32 ssrc);
 void gst_livekit_receive_gate_attach (GstLiveKitReceiveGate * gate, GstElement * srtpdec);
 /* Notes when anything comes in from @nicesrc, media, RTCP or DTLS. */

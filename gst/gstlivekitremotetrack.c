@@ -83,8 +83,8 @@ want_key_frame_later (gpointer data)
     gst_livekit_remote_track_want_key_frame (track);
 }
 
-/* A request too soon after another is put off, not lost, or the picture would stay damaged until the next loss; a key frame that
- * comes meanwhile settles it. */
+/* A request too soon after another is put off, not lost, or the picture would stay damaged until the next loss; a key
+ * frame that comes meanwhile settles it. */
 void
 gst_livekit_remote_track_want_key_frame (GstLiveKitRemoteTrack * track)
 {
@@ -112,7 +112,8 @@ gst_livekit_remote_track_want_key_frame (GstLiveKitRemoteTrack * track)
     gst_pad_push_event (track->outlet, gst_video_event_new_upstream_force_key_unit (GST_CLOCK_TIME_NONE, FALSE, 0));
 }
 
-/* Who uses the pad holds a reference: the stop takes it away at any time, and cannot wait for a downstream that blocks. */
+/* Who uses the pad holds a reference: the stop takes it away at any time, and cannot wait for a downstream that
+ * blocks. */
 static GstPad *
 ref_pad (GstLiveKitRemoteTrack * track)
 {
@@ -174,8 +175,8 @@ ensure_segment (GstLiveKitRemoteTrack * track, GstPad * pad)
   track->has_segment = TRUE;
 }
 
-/* When a publisher mutes or leaves, LiveKit's server sends some blank key frames of its own, 2 x 2 (H.264) or 8 x 8 (VP8)
- * pixels. To a recording they are a change of size, which mp4mux refuses. */
+/* When a publisher mutes or leaves, LiveKit's server sends some blank key frames of its own, 2 x 2 (H.264) or 8 x 8
+ * (VP8) pixels. To a recording they are a change of size, which mp4mux refuses. */
 static gboolean
 is_filler (GstLiveKitRemoteTrack * track, GstCaps * caps)
 {
@@ -280,8 +281,8 @@ ensure_events (GstLiveKitRemoteTrack * track, GstPad * pad)
     gst_pad_push_event (pad, g_ptr_array_index (events, i));
 }
 
-/* Stream lock held. What downstream made of the last that it got. An element further down that is not linked is no reason to
- * stop: nothing would tell us when it is. */
+/* Stream lock held. What downstream made of the last that it got. An element further down that is not linked is no
+ * reason to stop: nothing would tell us when it is. */
 static void
 note_flow (GstLiveKitRemoteTrack * track, GstPad * pad, GstFlowReturn flow)
 {
@@ -297,8 +298,8 @@ note_flow (GstLiveKitRemoteTrack * track, GstPad * pad, GstFlowReturn flow)
   track->needs_events |= flow == GST_FLOW_FLUSHING;
 }
 
-/* After an outage what was lost comes in a burst, to which the jitter buffer gives one and the same time; a parser takes that off
- * all frames but the first, and muxers refuse frames without one. */
+/* After an outage what was lost comes in a burst, to which the jitter buffer gives one and the same time; a parser
+ * takes that off all frames but the first, and muxers refuse frames without one. */
 static GstBuffer *
 with_time (GstLiveKitRemoteTrack * track, GstBuffer * buffer)
 {
@@ -476,8 +477,8 @@ codec_of_pad (GstPad * pad)
   return NULL;
 }
 
-/* Hands the data over in place of the pad, so that webrtcbin never hears of what became of it: a jitter buffer keeps the
- * first bad answer, and gives it to all packets of all streams from then on. */
+/* Hands the data over in place of the pad, so that webrtcbin never hears of what became of it: a jitter buffer keeps
+ * the first bad answer, and gives it to all packets of all streams from then on. */
 static GstPadProbeReturn
 deliver (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {

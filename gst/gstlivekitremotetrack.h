@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitremotetrack: one subscribed track: from a pad of webrtcbin through depayloader and parser to a src pad that the
- * element shows. The pad outlives the stream: a rejoin brings the track a new one. */
+/* gstlivekitremotetrack: one subscribed track: from a pad of webrtcbin through depayloader and parser to a src pad that
+ * the element shows. The pad outlives the stream: a rejoin brings the track a new one. */
 #pragma once
 
 #include <gst/gst.h>
@@ -13,12 +13,13 @@ typedef struct _GstLiveKitRemoteTrack GstLiveKitRemoteTrack;
 
 typedef struct
 {
-  /* Shows a pad for the track: made, activated and added by the callee, until hide_pad or the stop. On a streaming or a pool
-   * thread, with the track's stream lock held. @caps: what is known of the format. Returns a reference, or NULL: the element
-   * is stopping. */
+  /* Shows a pad for the track: made, activated and added by the callee, until hide_pad or the stop. On a streaming or a
+   * pool thread, with the track's stream lock held. @caps: what is known of the format. Returns a reference, or NULL:
+   * the element is stopping. */
   GstPad *(*show_pad) (GstLiveKitRemoteTrack * track, const LkPublication * publication, GstCaps * caps,
       gpointer data);
-  /* The track has ended and EOS has been pushed. The pad may be gone already, by the stop or for another of its name. */
+  /* The track has ended and EOS has been pushed. The pad may be gone already, by the stop or for another of its
+   * name. */
   void (*hide_pad) (GstLiveKitRemoteTrack * track, GstPad * pad, gpointer data);
 } GstLiveKitRemoteTrackDelegate;
 
@@ -51,7 +52,8 @@ gboolean gst_livekit_remote_track_set_silent_in_loop (GstLiveKitRemoteTrack * tr
 /* Not subscribed: the pad is there, with GAP events. TRUE: that is a change. A new track is not. */
 gboolean gst_livekit_remote_track_set_subscribed_in_loop (GstLiveKitRemoteTrack * track, gboolean is_subscribed);
 gboolean gst_livekit_remote_track_is_subscribed_in_loop (GstLiveKitRemoteTrack * track);
-/* Whether nobody takes what the pad gives: it has not been linked for a while, or what it is linked to is flushing or at EOS. */
+/* Whether nobody takes what the pad gives: it has not been linked for a while, or what it is linked to is flushing or
+ * at EOS. */
 gboolean gst_livekit_remote_track_is_idle_in_loop (GstLiveKitRemoteTrack * track);
 
 /* Any thread. */

@@ -14,8 +14,8 @@ G_BEGIN_DECLS
 #define GST_LIVEKIT_SDP_MAX_MEDIA 200
 #define GST_LIVEKIT_SDP_MAX_BYTES (1024 * 1024)
 
-/* Parses and checks @text from the network. For an answer, @offer is what it answers: as many m-lines, the same mids. For
- * an offer, @offer is the one before it, or NULL: its m-lines must still be there, in order. Free with
+/* Parses and checks @text from the network. For an answer, @offer is what it answers: as many m-lines, the same mids.
+ * For an offer, @offer is the one before it, or NULL: its m-lines must still be there, in order. Free with
  * gst_sdp_message_free(). NULL with LK_ERROR_PROTOCOL. */
 GstSDPMessage *gst_livekit_sdp_parse (const gchar * text, gboolean is_answer, const GstSDPMessage * offer,
     GError ** error);
@@ -24,7 +24,8 @@ const gchar *gst_livekit_sdp_get_direction (const GstSDPMedia * media); /* "send
 void gst_livekit_sdp_set_direction (GstSDPMedia * media, const gchar * direction);
 const gchar *gst_livekit_sdp_get_mid (const GstSDPMedia * media);       /* NULL if none */
 
-/* Writes the formats of an audio or video section anew from our table: @own first; then, if @all, the others of the kind. */
+/* Writes the formats of an audio or video section anew from our table: @own first; then, if @all, the others of the
+ * kind. */
 void gst_livekit_sdp_write_codecs (GstSDPMedia * media, const GstLiveKitCodec * own, gboolean all);
 /* The same for the answer to @offered: only what that section offers under our numbers. */
 void gst_livekit_sdp_answer_codecs (GstSDPMedia * media, const GstSDPMedia * offered, const GstLiveKitCodec * own);

@@ -10,7 +10,8 @@
  * @short_description: shows the tracks of a LiveKit room as pads
  *
  * livekitsrc joins a LiveKit room and shows the audio and video tracks of its participants as pads that come and go:
- * encoded, parsed, the first video frame a key frame. It comes back by itself when the connection is lost, and its pads stay.
+ * encoded, parsed, the first video frame a key frame. It comes back by itself when the connection is lost, and its pads
+ * stay.
  *
  * ## Examples
  * |[
@@ -724,16 +725,16 @@ install_properties (GObjectClass * object_class)
    * GstLiveKitSrc:tracks:
    *
    * Which tracks to show: patterns `identity/track`, comma-separated, with `*` and `?`. Without `/` a pattern means
-   * `identity/<!-- -->*`. A track is a name, a sid, camera, microphone, screen-share, screen-share-audio, audio or video.
-   * `/ , % * ?` inside identities and names are percent-escaped.
+   * `identity/<!-- -->*`. A track is a name, a sid, camera, microphone, screen-share, screen-share-audio, audio or
+   * video. `/ , % * ?` inside identities and names are percent-escaped.
    */
   properties[PROP_TRACKS] = g_param_spec_string ("tracks", "Tracks",
       "Patterns identity/track of what to show, comma-separated (unset = everything)", NULL, playing);
   /**
    * GstLiveKitSrc:auto-subscribe:
    *
-   * Whether all tracks that `tracks` names are received. If not, their pads appear all the same, and only those are received
-   * that select-streams names, or whose `enabled` is set.
+   * Whether all tracks that `tracks` names are received. If not, their pads appear all the same, and only those are
+   * received that select-streams names, or whose `enabled` is set.
    */
   properties[PROP_AUTO_SUBSCRIBE] = g_param_spec_boolean ("auto-subscribe", "Auto subscribe",
       "Receive every track shown (FALSE = only those that select-streams or a pad's enabled asks for)", TRUE, playing);

@@ -225,7 +225,8 @@ gst_livekit_stream_settings_get_size (const GstLiveKitStreamSettings * settings,
     guint * width, guint * height)
 {
   gboolean has_shape = publication->width > 0 && publication->height > 0;
-  gint shape_width = has_shape ? (gint) publication->width : 16, shape_height = has_shape ? (gint) publication->height : 9;
+  gint shape_width = has_shape ? (gint) publication->width : 16;
+  gint shape_height = has_shape ? (gint) publication->height : 9;
 
   *width = settings->width;
   *height = settings->height;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitstreams: what the tracks of a room are called in a livekitsrc (pad names, stream ids, GstStreams), and what was chosen for
- * each. A track keeps its slot while the element lives: over unpublish and publish, and over rejoins.
+/* gstlivekitstreams: what the tracks of a room are called in a livekitsrc (pad names, stream ids, GstStreams), and what
+ * was chosen for each. A track keeps its slot while the element lives: over unpublish and publish, and over rejoins.
  *
  * No lock of its own: the element's OBJECT_LOCK is held around every call. */
 #pragma once
@@ -42,12 +42,14 @@ void gst_livekit_streams_free (GstLiveKitStreams * streams);
 /* @publications: all LkPublications that can be shown. TRUE: others than before. */
 gboolean gst_livekit_streams_update (GstLiveKitStreams * streams, const gchar * room, const GPtrArray * publications);
 GstLiveKitStreamSlot *gst_livekit_streams_find (GstLiveKitStreams * streams, const gchar * sid);
-/* Chooses those of @stream_ids and unchooses all others that there are; ids of none that is there are kept for later. */
+/* Chooses those of @stream_ids and unchooses all others that there are; ids of none that is there are kept for
+ * later. */
 void gst_livekit_streams_select (GstLiveKitStreams * streams, GList * stream_ids);
 /* All that there are; @only_selected: those that are on, where @is_default_on is what the default means. */
 GList *gst_livekit_streams_list (GstLiveKitStreams * streams, gboolean only_selected, gboolean is_default_on);
 
-/* The server looks at a size only if there is a width, and then takes the height: both are told, in the video's shape. */
+/* The server looks at a size only if there is a width, and then takes the height: both are told, in the video's
+ * shape. */
 void gst_livekit_stream_settings_get_size (const GstLiveKitStreamSettings * settings, const LkPublication * publication,
     guint * width, guint * height);
 GstTagList *gst_livekit_stream_tags (const LkPublication * publication);

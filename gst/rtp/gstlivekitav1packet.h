@@ -59,7 +59,8 @@ gboolean gst_livekit_av1_assembler_add (GstLiveKitAv1Assembler * assembler, cons
 void gst_livekit_av1_assembler_lose (GstLiveKitAv1Assembler * assembler);
 /* Whether payloads came, good or bad, since the last take. */
 gboolean gst_livekit_av1_assembler_is_pending (GstLiveKitAv1Assembler * assembler);
-/* The unit, with a delimiter in front and sizes in all OBUs; NULL if it is broken or has no frame. Starts the next one. */
+/* The unit, with a delimiter in front and sizes in all OBUs; NULL if it is broken or has no frame. Starts the next
+ * one. */
 GBytes *gst_livekit_av1_assembler_take (GstLiveKitAv1Assembler * assembler, GstLiveKitAv1UnitInfo * info);
 
 G_END_DECLS

@@ -14,7 +14,8 @@ G_DECLARE_FINAL_TYPE (GstLiveKitRtpCaptureTime, gst_livekit_rtp_capture_time, GS
 
 /* Buffers carry running times of @element, which outlives the extension. */
 GstRTPHeaderExtension *gst_livekit_rtp_capture_time_new (GstElement * element);
-/* NTP time of an instant of running time, when it is @now on the clock and @real_us (microseconds since 1970) in the world. */
+/* NTP time of an instant of running time, when it is @now on the clock and @real_us (microseconds since 1970) in the
+ * world. */
 guint64 gst_livekit_rtp_capture_time_ntp (GstClockTime captured, GstClockTime now, gint64 real_us);
 
 /* RFC 6464, from GstAudioLevelMeta. rtphdrextclientaudiolevel writes a wrong value before 1.22.9. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Servers that throw out or talk nonsense, and streams that end meanwhile: T14, T21 and T31 with the elements themselves. */
+/* Servers that throw out or talk nonsense, and streams that end meanwhile: T14, T21 and T31 with the elements
+ * themselves. */
 #include <gst/check/gstcheck.h>
 #include <string.h>
 
@@ -258,7 +259,8 @@ wait_heard (ElementFixture * f)
   gboolean is_heard = FALSE;
 
   while (!is_heard && count_sessions (f) < 2 && g_get_monotonic_time () < deadline) {
-    GstMessage *message = gst_bus_timed_pop_filtered (f->bus, 10 * GST_MSECOND, GST_MESSAGE_ELEMENT | GST_MESSAGE_ERROR);
+    GstMessage *message = gst_bus_timed_pop_filtered (f->bus, 10 * GST_MSECOND,
+        GST_MESSAGE_ELEMENT | GST_MESSAGE_ERROR);
     const GstStructure *structure;
 
     if (message == NULL)

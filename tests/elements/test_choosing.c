@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What livekitsrc asks the server for: which tracks, in what quality, and nothing for pads that nobody uses. And the URIs that say so. */
+/* What livekitsrc asks the server for: which tracks, in what quality, and nothing for pads that nobody uses. And the
+ * URIs that say so. */
 #include <gst/check/gstcheck.h>
 #include <string.h>
 

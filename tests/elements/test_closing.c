@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* T7: a server that closes at every step: the elements come back, and are never stuck. With LK_TEST_SHORT set, every tenth step. */
+/* T7: a server that closes at every step: the elements come back, and are never stuck. With LK_TEST_SHORT set, every
+ * tenth step. */
 #include <gst/check/gstcheck.h>
 
 #include "elementfixture.h"
 
 static const gchar *const factories[] = { "livekitsink", "livekitsrc" };
 
-/* The messages of one session are few, so that most of the 60 are pushed; of each manner 60, a quarter of them in one test. */
+/* The messages of one session are few, so that most of the 60 are pushed; of each manner 60, a quarter of them in one
+ * test. */
 #define T7_MESSAGES 60
 #define T7_PARTS 4
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* livekitsrc with a scripted server that sends no media: choice of tracks, messages, pads of muted tracks, and the ends. */
+/* livekitsrc with a scripted server that sends no media: choice of tracks, messages, pads of muted tracks, and the
+ * ends. */
 #include <gst/check/gstcheck.h>
 #include <string.h>
 
@@ -356,8 +357,8 @@ GST_START_TEST (test_muted_tracks_have_pads_with_gaps)
   element_fill_room (f, TRUE);
   element_fixture_play (f);
   pad = wait_pad (f, "video_0");
-  g_object_get (pad, "participant-identity", &identity, "participant-sid", &participant, "track-sid", &sid, "track-name",
-      &name, "source", &source, "muted", &muted, NULL);
+  g_object_get (pad, "participant-identity", &identity, "participant-sid", &participant, "track-sid", &sid,
+      "track-name", &name, "source", &source, "muted", &muted, NULL);
   fail_unless_equals_string (identity, "alice");
   fail_unless_equals_string (participant, "PA_alice");
   fail_unless_equals_string (sid, "TR_cam");

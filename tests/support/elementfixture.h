@@ -52,8 +52,8 @@ void element_fixture_expect_none (ElementFixture * f, GstMessageType types);
 const Livekit__SignalRequest *element_fixture_request (ElementFixture * f, Livekit__SignalRequest__MessageCase kind,
     guint index);
 
-/* alice: camera "front" (TR_cam), microphone (TR_mic); bob: screen "slides" (TR_slides). @muted: so that their pads come without
- * media. */
+/* alice: camera "front" (TR_cam), microphone (TR_mic); bob: screen "slides" (TR_slides). @muted: so that their pads
+ * come without media. */
 void element_fill_room (ElementFixture * f, gboolean muted);
 /* What all subscription requests until now come to. */
 gboolean element_is_subscribed (ElementFixture * f, const gchar * sid);
