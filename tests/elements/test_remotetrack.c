@@ -3,7 +3,11 @@
 #include <gst/check/gstcheck.h>
 
 #include "elementfixture.h"
+#include "gstlivekitelements.h"
 #include "gstlivekitremotetrack.h"
+
+/* Else the plugin's entry has it. */
+GST_DEBUG_CATEGORY (gst_livekit_debug);
 
 typedef struct
 {
@@ -214,6 +218,7 @@ remotetrack_suite (void)
   Suite *s = suite_create ("remotetrack");
   TCase *tc = tcase_create ("stop");
 
+  GST_DEBUG_CATEGORY_INIT (gst_livekit_debug, "livekit", 0, "LiveKit rooms");
   suite_add_tcase (s, tc);
   tcase_add_loop_test (tc, test_stop_while_downstream_blocks, 0, G_N_ELEMENTS (blocks));
   tcase_add_test (tc, test_stop_while_the_end_blocks);
