@@ -191,17 +191,21 @@ on_message_authenticate (SoupMessage * message, SoupAuth * auth, gboolean is_ret
   return TRUE;
 }
 
-/* GIO cannot be told which versions it may speak, and with GnuTLS it speaks TLS 1.0. The request has not been sent yet:
- * it goes into a connection that is closed. */
+/* GIO cannot be told which versions it may speak, and with GnuTLS it speaks TLS 1.0. */
+gboolean
+lk_http_connection_is_old_tls (GTlsConnection * connection)
+{
+  GTlsProtocolVersion version = g_tls_connection_get_protocol_version (connection);
+
+  return version != G_TLS_PROTOCOL_VERSION_UNKNOWN && version < G_TLS_PROTOCOL_VERSION_TLS_1_2;
+}
+
+/* The request has not been sent yet: it goes into a connection that is closed. */
 static void
 on_message_network_event (SoupMessage * message, GSocketClientEvent event, GIOStream * connection, gpointer data)
 {
-  GTlsProtocolVersion version;
-
-  if (event != G_SOCKET_CLIENT_TLS_HANDSHAKED || !G_IS_TLS_CONNECTION (connection))
-    return;
-  version = g_tls_connection_get_protocol_version (G_TLS_CONNECTION (connection));
-  if (version == G_TLS_PROTOCOL_VERSION_UNKNOWN || version >= G_TLS_PROTOCOL_VERSION_TLS_1_2)
+  if (event != G_SOCKET_CLIENT_TLS_HANDSHAKED || !G_IS_TLS_CONNECTION (connection)
+      || !lk_http_connection_is_old_tls (G_TLS_CONNECTION (connection)))
     return;
   g_object_set_data (G_OBJECT (message), http_old_tls_key, GINT_TO_POINTER (TRUE));
   g_io_stream_close (connection, NULL, NULL);

@@ -32,6 +32,8 @@ GTlsCertificateFlags lk_http_get_faults (struct _SoupMessage * message);
 gchar *lk_http_certificate_faults (GTlsCertificateFlags faults);
 /* Whether @message was not sent because the server speaks nothing newer than TLS 1.1 (RFC 8996). */
 gboolean lk_http_is_old_tls (struct _SoupMessage * message);
+/* The same of a connection whose handshake is over. */
+gboolean lk_http_connection_is_old_tls (GTlsConnection * connection);
 /* What the answer to @message says with Retry-After, in seconds or as a date (RFC 9110 §10.2.3). 0 when it says
  * nothing. */
 guint lk_http_get_retry_after_ms (struct _SoupMessage * message);

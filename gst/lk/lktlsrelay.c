@@ -7,6 +7,8 @@
 
 /* One relay serves the allocations of one participant. */
 #define MAX_CONNECTIONS 8
+/* When accepting fails, as without descriptors, it would fail again at once. */
+#define ACCEPT_PAUSE_MS 500
 
 struct _LkTlsRelay
 {
@@ -80,6 +82,14 @@ splice (Pipe * pipe, GIOStream * from, GIOStream * to)
       G_OUTPUT_STREAM_SPLICE_CLOSE_TARGET, G_PRIORITY_DEFAULT, pipe->relay->cancellable, on_spliced, pipe);
 }
 
+static gboolean
+is_old_tls (GSocketConnection * connection)
+{
+  GIOStream *base = g_tcp_wrapper_connection_get_base_io_stream (G_TCP_WRAPPER_CONNECTION (connection));
+
+  return lk_http_connection_is_old_tls (G_TLS_CONNECTION (base));
+}
+
 static void
 on_connected (GObject * client, GAsyncResult * result, gpointer data)
 {
@@ -87,7 +97,10 @@ on_connected (GObject * client, GAsyncResult * result, gpointer data)
   g_autoptr (GError) error = NULL;
   GSocketConnection *connection = g_socket_client_connect_to_host_finish (G_SOCKET_CLIENT (client), result, &error);
 
-  if (connection == NULL) {
+  if (connection && is_old_tls (connection)) {
+    lk_warning ("tlsrelay", "no TLS 1.2 or newer host=%s port=%u", pipe->relay->host, pipe->relay->port);
+    g_object_unref (connection);
+  } else if (connection == NULL) {
     if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
       lk_warning ("tlsrelay", "no TLS connection host=%s port=%u: %s", pipe->relay->host, pipe->relay->port,
           error->message);
@@ -100,6 +113,26 @@ on_connected (GObject * client, GAsyncResult * result, gpointer data)
 }
 
 static void accept_next (LkTlsRelay * relay);
+
+static gboolean
+accept_after_pause (gpointer data)
+{
+  LkTlsRelay *relay = data;
+
+  if (!g_cancellable_is_cancelled (relay->cancellable))
+    accept_next (relay);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+pause_accepting (LkTlsRelay * relay)
+{
+  GSource *source = g_timeout_source_new (ACCEPT_PAUSE_MS);
+
+  g_source_set_callback (source, accept_after_pause, relay_ref (relay), (GDestroyNotify) relay_unref);
+  g_source_attach (source, g_main_context_get_thread_default ());
+  g_source_unref (source);
+}
 
 static void
 on_accepted (GObject * listener, GAsyncResult * result, gpointer data)
@@ -122,8 +155,12 @@ on_accepted (GObject * listener, GAsyncResult * result, gpointer data)
   } else {
     g_clear_object (&connection);
   }
-  if (!g_cancellable_is_cancelled (relay->cancellable))
+  if (error && !g_cancellable_is_cancelled (relay->cancellable)) {
+    lk_warning ("tlsrelay", "cannot accept: %s", error->message);
+    pause_accepting (relay);
+  } else if (!error) {
     accept_next (relay);
+  }
   relay_unref (relay);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* T26: lksignalclient and TLS: certificates, old versions, connections that end in the middle. The token is sent to
  * nobody whose certificate is not accepted. */
-#include <fcntl.h>
 #include <gst/check/gstcheck.h>
 #include <openssl/ssl.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "certificates.h"
 #include "cutrelay.h"
 #include "signalfixture.h"
+#include "tlsserver.h"
 
 /* ---- certificates ---- */
 
@@ -128,72 +128,29 @@ drain (SignalFixture * f)
 
 /* ---- versions ---- */
 
-typedef struct
-{
-  GSocketListener *listener;
-  SSL_CTX *context;
-  GCancellable *cancellable;
-  gboolean is_handshaked;       /* of the thread; read after its end */
-  gint n_bytes;                 /* what came after the handshake */
-} OldServer;
-
-/* One connection. */
-static gpointer
-run_old_server (gpointer data)
-{
-  OldServer *server = data;
-  GSocketConnection *connection = g_socket_listener_accept (server->listener, NULL, server->cancellable, NULL);
-  SSL *ssl;
-  gchar buffer[4096];
-  gint n;
-
-  if (connection == NULL)
-    return NULL;
-  /* GIO's are never blocking underneath */
-  fcntl (g_socket_get_fd (g_socket_connection_get_socket (connection)), F_SETFL, 0);
-  ssl = SSL_new (server->context);
-  SSL_set_fd (ssl, g_socket_get_fd (g_socket_connection_get_socket (connection)));
-  server->is_handshaked = SSL_accept (ssl) == 1;
-  if (server->is_handshaked && (n = SSL_read (ssl, buffer, sizeof buffer)) > 0)
-    server->n_bytes += n;
-  SSL_free (ssl);
-  g_object_unref (connection);
-  return NULL;
-}
-
 /* TLS 1.0 and 1.1, with a certificate that is good: the token is not sent. And 1.2, to see that this server works. */
 static const gint versions[] = { TLS1_VERSION, TLS1_1_VERSION, TLS1_2_VERSION };
 
 GST_START_TEST (test_old_versions_are_refused)
 {
   TestCertificates *c = test_certificates_new ("IP:127.0.0.1", -3600, 3600);
-  g_autoptr (GSocketAddress) any = g_inet_socket_address_new_from_string ("127.0.0.1", 0), address = NULL;
+  TlsServer *server = tls_server_new (c, versions[__i__], FALSE);
   LkHttpSettings *http = lk_http_settings_copy (NULL);
   SignalFixture *f = signal_fixture_new ();
-  OldServer server = { g_socket_listener_new (), SSL_CTX_new (TLS_server_method ()), g_cancellable_new (), FALSE, 0 };
-  gboolean is_old = versions[__i__] != TLS1_2_VERSION;
+  gboolean is_old = versions[__i__] != TLS1_2_VERSION, is_handshaked;
+  g_autofree gchar *url = g_strdup_printf ("wss://127.0.0.1:%u", tls_server_get_port (server));
   g_autoptr (GError) error = NULL;
-  g_autofree gchar *url = NULL;
-  GThread *thread;
+  guint n_bytes;
 
-  SSL_CTX_set_security_level (server.context, 0);
-  fail_unless (SSL_CTX_set_min_proto_version (server.context, versions[__i__])
-      && SSL_CTX_set_max_proto_version (server.context, versions[__i__]));
-  fail_unless (SSL_CTX_use_certificate_file (server.context, c->cert, SSL_FILETYPE_PEM) == 1);
-  fail_unless (SSL_CTX_use_PrivateKey_file (server.context, c->key, SSL_FILETYPE_PEM) == 1);
-  fail_unless (g_socket_listener_add_address (server.listener, any, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL,
-          &address, NULL));
-  url = g_strdup_printf ("wss://127.0.0.1:%u", g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (address)));
-  thread = g_thread_new ("oldserver", run_old_server, &server);
   f->settings.server_url = url;
   http->tls_ca_file = g_strdup (c->ca);
   f->settings.http = http;
   in_loop (f, do_connect);
   if (is_old) {
     error = expect_error (f, LK_ERROR_TLS);
-    g_thread_join (thread);
-    fail_unless_equals_int (server.n_bytes, 0);
-    if (server.is_handshaked) {
+    is_handshaked = tls_server_finish (server, &n_bytes);
+    fail_unless_equals_int (n_bytes, 0);
+    if (is_handshaked) {
       fail_unless (lk_error_is_final (error));
       fail_unless (strstr (error->message, "newer than 1.1") != NULL, "%s", error->message);
     }
@@ -201,14 +158,10 @@ GST_START_TEST (test_old_versions_are_refused)
     /* it hangs up when it has the request */
     error = drain (f);
     fail_unless (error != NULL);
-    g_thread_join (thread);
-    fail_unless (server.is_handshaked && server.n_bytes > 0, "%d %d: %s", server.is_handshaked, server.n_bytes,
-        error->message);
+    is_handshaked = tls_server_finish (server, &n_bytes);
+    fail_unless (is_handshaked && n_bytes > 0, "%d %u: %s", is_handshaked, n_bytes, error->message);
   }
-  g_cancellable_cancel (server.cancellable);
-  g_object_unref (server.cancellable);
-  g_object_unref (server.listener);
-  SSL_CTX_free (server.context);
+  tls_server_free (server);
   signal_fixture_free (f);
   lk_http_settings_free (http);
   test_certificates_free (c);
