@@ -92,6 +92,7 @@ check_media (const GstSDPMessage * sdp, guint index, GHashTable * mids, GError *
   return TRUE;
 }
 
+/* The first section of a bundle carries it. webrtcbin aborts the process when that is not the description's first. */
 static gboolean
 check_bundle (const GstSDPMessage * sdp, GHashTable * mids, GError ** error)
 {
@@ -102,6 +103,8 @@ check_bundle (const GstSDPMessage * sdp, GHashTable * mids, GError ** error)
     if (g_strcmp0 (attr->key, "group") != 0 || attr->value == NULL || !g_str_has_prefix (attr->value, "BUNDLE"))
       continue;
     names = g_strsplit (attr->value, " ", -1);
+    if (names[1] && g_strcmp0 (names[1], gst_livekit_sdp_get_mid (gst_sdp_message_get_media (sdp, 0))) != 0)
+      return refuse (error, "a bundle that another section than the first carries", i);
     for (guint n = 1; names[n] != NULL; n++) {
       if (*names[n] != '\0' && !g_hash_table_contains (mids, names[n]))
         return refuse (error, "a bundle of a section that is not there", n);

@@ -42,6 +42,9 @@ GST_END_TEST;
 
 /* ---- T21: EOS while coming back ---- */
 
+#define MARKER "heard %u"
+/* a description is set, an answer made, and that set; and one more */
+#define N_STEPS 4
 #define T21_LIMIT_US (3 * G_TIME_SPAN_SECOND)
 
 /* Not in the room, and no server in sight: the streams end all the same. */
@@ -74,8 +77,12 @@ GST_END_TEST;
 
 /* ---- T31: session descriptions ---- */
 
+#define MARKER "heard %u"
+/* a description is set, an answer made, and that set; and one more */
+#define N_STEPS 4
+
 typedef enum
-{ AS_ANSWER, AS_OFFER, AS_STRAY_ANSWER, AS_CANDIDATE } T31Way;
+{ AS_ANSWER, AS_OFFER, AS_STRAY_ANSWER, AS_CANDIDATE, AS_ECHO } T31Way;
 
 static gchar *
 read_sdp (const gchar * name)
@@ -135,10 +142,11 @@ make_all_formats (void)
   return make_sections (1, formats->str);
 }
 
-/* What faults.md lists, by name; the last three are fine but for what they follow. */
+/* By name: what faults.md lists, and what is done to bundles. */
 static const gchar *const hostile[] = { "empty", "random", "500 sections", "no mid", "double mid", "unknown bundle id",
   "no fingerprint", "changed fingerprint", "no ufrag", "unknown codecs", "all payload types", "long line",
-  "section removed", "sections reordered", "other number of sections"
+  "section removed", "sections reordered", "bundle in another order", "bundle without the first", "no bundle",
+  "first section refused", "other number of sections"
 };
 
 static gchar *
@@ -182,9 +190,77 @@ make_hostile (guint index)
 
         return replace (first, "a=mid:x", "a=mid:0");
       }
+    case 14:
+      return replace (good, "BUNDLE 0 1", "BUNDLE 1 0");
+    case 15:
+      return replace (good, "BUNDLE 0 1", "BUNDLE 1");
+    case 16:
+      return replace (good, "a=group:BUNDLE", "a=x-group:BUNDLE");
+    case 17:
+      return replace (good, "m=application 9", "m=application 0");
     default:
       return make_sections (3, "111");
   }
+}
+
+/* What is changed in a good answer to our own offer of two tracks, by regular expression; NULL: nothing. */
+static const struct
+{
+  const gchar *from, *to;
+  gboolean first_only;
+} echoes[] = {
+  {NULL, NULL, FALSE},
+  {"BUNDLE (\\S+) (\\S+)", "BUNDLE \\2 \\1", FALSE},
+  {"BUNDLE \\S+ (\\S+)", "BUNDLE \\1", FALSE},
+  {"BUNDLE (\\S+) \\S+", "BUNDLE \\1", FALSE},
+  {"BUNDLE .*\\d", "BUNDLE", FALSE},
+  {"BUNDLE (\\S+) (\\S+)", "BUNDLE \\1\r\na=group:BUNDLE \\2", FALSE},
+  {"a=group:", "a=x-group:", FALSE},
+  {"m=video 9", "m=video 0", FALSE},
+  {"a=bundle-only", "a=x-bundle-only", FALSE},
+  {"a=recvonly", "a=inactive", FALSE},
+  {"a=recvonly", "a=sendonly", FALSE},
+  {"a=setup:passive", "a=setup:actpass", FALSE},
+  {"a=setup:passive", "a=setup:active", TRUE},
+  {"a=rtpmap:", "a=rtpmap:9", FALSE},
+  {"a=rtpmap:", "a=x-rtpmap:", FALSE},
+  {"a=rtcp-mux", "a=x-rtcp-mux", FALSE},
+  {"/90000", "/99999999999999999999", FALSE},
+  {"a=fingerprint:sha-256 ", "a=fingerprint:", FALSE},
+  {"a=ice-ufrag:", "a=ice-ufrag:x", TRUE},
+};
+
+/* A server that receives what we send, and sends what we receive. */
+static gchar *
+make_answer (const gchar * offer)
+{
+  GString *answer = g_string_new (offer);
+
+  g_string_replace (answer, "a=setup:actpass", "a=setup:passive", 0);
+  g_string_replace (answer, "a=recvonly", "a=theirs", 0);
+  g_string_replace (answer, "a=sendonly", "a=recvonly", 0);
+  g_string_replace (answer, "a=theirs", "a=sendonly", 0);
+  return g_string_free (answer, FALSE);
+}
+
+/* What is changed needs both tracks; a good answer before. */
+static gchar *
+make_echo (const gchar * offer, guint index, gint * n_echoes)
+{
+  g_autofree gchar *good = make_answer (offer);
+  g_autoptr (GRegex) regex = NULL;
+  g_auto (GStrv) halves = NULL;
+
+  if (strstr (good, "a=mid:p1") == NULL)
+    return g_steal_pointer (&good);
+  g_atomic_int_inc (n_echoes);
+  if (echoes[index].from == NULL)
+    return g_steal_pointer (&good);
+  regex = g_regex_new (echoes[index].from, 0, 0, NULL);
+  if (!echoes[index].first_only)
+    return g_regex_replace (regex, good, -1, 0, echoes[index].to, 0, NULL);
+  halves = g_regex_split_full (regex, good, -1, 0, 0, 2, NULL);
+  return g_strjoin (echoes[index].to, halves[0], halves[1], NULL);
 }
 
 static void
@@ -228,17 +304,21 @@ push_candidates (FakeServer * server)
 typedef struct
 {
   T31Way way;
-  gchar *sdp;
+  gchar *sdp;                   /* but for AS_ECHO */
+  guint index;
+  gint n_echoes;                /* atomic */
 } Hostile;
 
+/* Each of its own, for what does not change is not told. */
 static void
-push_marker (FakeServer * server)
+push_marker (FakeServer * server, guint number)
 {
+  g_autofree gchar *text = g_strdup_printf (MARKER, number);
   Livekit__Room room = LIVEKIT__ROOM__INIT;
   Livekit__RoomUpdate update = LIVEKIT__ROOM_UPDATE__INIT;
   Livekit__SignalResponse response = LIVEKIT__SIGNAL_RESPONSE__INIT;
 
-  room.metadata = (gchar *) "heard";
+  room.metadata = text;
   update.room = &room;
   response.message_case = LIVEKIT__SIGNAL_RESPONSE__MESSAGE_ROOM_UPDATE;
   response.room_update = &update;
@@ -253,8 +333,9 @@ count_sessions (ElementFixture * f)
 
 /* What came before the marker has been dealt with: it is told, or that session is over. */
 static void
-wait_heard (ElementFixture * f)
+wait_heard (ElementFixture * f, guint number)
 {
+  g_autofree gchar *text = g_strdup_printf (MARKER, number);
   gint64 deadline = g_get_monotonic_time () + ELEMENT_WAIT_MS * G_TIME_SPAN_MILLISECOND;
   gboolean is_heard = FALSE;
 
@@ -268,10 +349,35 @@ wait_heard (ElementFixture * f)
     fail_if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR);
     structure = gst_message_get_structure (message);
     is_heard = gst_structure_has_name (structure, "livekit-room")
-        && g_strcmp0 (gst_structure_get_string (structure, "metadata"), "heard") == 0;
+        && g_strcmp0 (gst_structure_get_string (structure, "metadata"), text) == 0;
     gst_message_unref (message);
   }
   fail_unless (is_heard || count_sessions (f) >= 2, "neither heard nor given up");
+}
+
+/* webrtcbin does one thing after the other: when it has answered, it has done what it was asked before. */
+static void
+finish_operations (const GValue * item, gpointer unused)
+{
+  GstPromise *promise = gst_promise_new ();
+
+  g_signal_emit_by_name (g_value_get_object (item), "get-stats", NULL, promise);
+  gst_promise_wait (promise);
+  gst_promise_unref (promise);
+}
+
+/* Descriptions go to and fro between webrtcbin and the room's thread; at the end none is under way. */
+static void
+wait_negotiated (ElementFixture * f)
+{
+  for (guint i = 1; i <= N_STEPS && count_sessions (f) < 2; i++) {
+    GstIterator *peers = gst_bin_iterate_all_by_element_factory_name (GST_BIN (f->pipeline), "webrtcbin");
+
+    gst_iterator_foreach (peers, finish_operations, NULL);
+    gst_iterator_free (peers);
+    push_marker (f->server, i);
+    wait_heard (f, i);
+  }
 }
 
 static gboolean
@@ -281,13 +387,19 @@ answer_with_hostile (FakeServer * server, const Livekit__SignalRequest * request
 
   if (request->message_case != LIVEKIT__SIGNAL_REQUEST__MESSAGE_OFFER)
     return FALSE;
+  if (what->way == AS_ECHO) {
+    g_autofree gchar *echo = make_echo (request->offer->sdp, what->index, &what->n_echoes);
+
+    push_description (server, FALSE, echo, request->offer->id);
+    return TRUE;
+  }
   if (what->way == AS_OFFER)
     push_description (server, TRUE, what->sdp, 1);
   else if (what->way == AS_CANDIDATE)
     push_candidates (server);
   else
     push_description (server, FALSE, what->sdp, request->offer->id + (what->way == AS_STRAY_ANSWER ? 1000 : 0));
-  push_marker (server);
+  push_marker (server, 0);
   return TRUE;
 }
 
@@ -296,7 +408,7 @@ static void
 hear_hostile (const gchar * factory, T31Way way, guint index, gboolean is_v0)
 {
   ElementFixture *f = element_fixture_new (factory);
-  Hostile what = { way, make_hostile (index) };
+  Hostile what = { way, make_hostile (index), index, 0 };
   ElementFeeder *feeder = NULL;
 
   if (is_v0)
@@ -308,9 +420,10 @@ hear_hostile (const gchar * factory, T31Way way, guint index, gboolean is_v0)
   element_fixture_wait_progress (f, GST_PROGRESS_TYPE_COMPLETE, "connect");
   if (is_v0) {
     push_description (f->server, TRUE, what.sdp, 1);
-    push_marker (f->server);
+    push_marker (f->server, 0);
   }
-  wait_heard (f);
+  wait_heard (f, 0);
+  wait_negotiated (f);
   /* 0, 0.3, 0.6 s: no more than that in the time that a case takes */
   fail_unless (count_sessions (f) <= 4, "%s: %u sessions at once", hostile[index], count_sessions (f));
   if (feeder != NULL)
@@ -345,6 +458,37 @@ GST_START_TEST (test_t31_answer_to_no_offer)
 
 GST_END_TEST;
 
+/* Answers that are as ours should be, but for one thing. */
+GST_START_TEST (test_t31_hostile_echoes)
+{
+  ElementFixture *f = element_fixture_new ("livekitsink");
+  Hostile what = { AS_ECHO, NULL, __i__, 0 };
+  ElementFeeder *feeders[2];
+  GstMessage *message = NULL;
+  gint64 deadline = g_get_monotonic_time () + ELEMENT_WAIT_MS * G_TIME_SPAN_MILLISECOND;
+
+  fake_server_set_handler (f->server, answer_with_hostile, &what);
+  for (guint i = 0; i < G_N_ELEMENTS (feeders); i++)
+    feeders[i] = element_feeder_new (f, "video_%u", VP8_CAPS, TRUE);
+  element_fixture_play (f);
+  element_fixture_wait_progress (f, GST_PROGRESS_TYPE_COMPLETE, "connect");
+  while (g_atomic_int_get (&what.n_echoes) == 0 && g_get_monotonic_time () < deadline) {
+    for (guint i = 0; i < G_N_ELEMENTS (feeders); i++)
+      element_feeder_push (feeders[i]);
+    gst_clear_message (&message);
+    message = gst_bus_timed_pop (f->bus, 10 * GST_MSECOND);
+  }
+  gst_clear_message (&message);
+  fail_unless (g_atomic_int_get (&what.n_echoes) > 0, "no offer of two tracks");
+  wait_negotiated (f);
+  fail_unless (count_sessions (f) <= 4, "%u sessions at once", count_sessions (f));
+  for (guint i = 0; i < G_N_ELEMENTS (feeders); i++)
+    element_feeder_free (feeders[i]);
+  element_fixture_free (f);
+}
+
+GST_END_TEST;
+
 GST_START_TEST (test_t31_candidates_without_end)
 {
   hear_hostile (factories[__i__], AS_CANDIDATE, 0, FALSE);
@@ -367,6 +511,7 @@ badserver_suite (void)
   tcase_set_timeout (t31, 120);
   tcase_add_loop_test (t31, test_t31_hostile_answers, 0, G_N_ELEMENTS (hostile));
   tcase_add_loop_test (t31, test_t31_hostile_offers, 0, G_N_ELEMENTS (hostile));
+  tcase_add_loop_test (t31, test_t31_hostile_echoes, 0, G_N_ELEMENTS (echoes));
   tcase_add_loop_test (t31, test_t31_answer_to_no_offer, 0, 2);
   tcase_add_loop_test (t31, test_t31_candidates_without_end, 0, 2);
   return s;
