@@ -13,7 +13,7 @@ DECODERS = {'h264': 'avdec_h264', 'vp8': 'vp8dec'}
 
 
 def publish(bench, name='publisher', identity='alice', codec='h264', debug=None, **properties):
-    text = '%s ! identity name=p ! queue ! %s ! %s %s ! k.audio_0' % (
+    text = '%s ! identity name=p ! queue max-size-buffers=5 ! %s ! %s %s ! k.audio_0' % (
         RAW, ENCODERS[codec], bench.element('sink', identity, name='k', **properties), AUDIO)
     return bench.launch(name, text, '--watch=k', '--paint=p', debug=debug)
 
