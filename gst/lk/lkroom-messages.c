@@ -209,7 +209,9 @@ take_moved_participant (LkRoom * self, const Livekit__ParticipantInfo * particip
 static void
 handle_room_moved (LkRoom * self, const Livekit__RoomMovedResponse * moved)
 {
-  lk_info ("room", "moved room=%s", moved->room != NULL ? moved->room->name : "-");
+  g_autofree gchar *name = lk_error_clean_text (moved->room != NULL ? moved->room->name : "-", -1);
+
+  lk_info ("room", "moved room=%s", name);
   if (moved->room != NULL && moved->room->name[0] != '\0') {
     g_free (self->room_name);
     self->room_name = g_strdup (moved->room->name);

@@ -182,6 +182,7 @@ void
 lk_room_joined (LkRoom * self, const Livekit__JoinResponse * join)
 {
   gboolean is_rejoin = self->has_joined;
+  g_autofree gchar *room_name = NULL;
 
   if (join->participant == NULL) {
     g_autoptr (GError) error =
@@ -193,8 +194,9 @@ lk_room_joined (LkRoom * self, const Livekit__JoinResponse * join)
   take_join (self, join);
   self->has_joined = TRUE;
   self->n_rejoins += is_rejoin ? 1 : 0;
+  room_name = lk_error_clean_text (join->room != NULL ? join->room->name : "-", -1);
   lk_info ("room", "%s room=%s sid=%s participant=%s identity=%s server=%s signalling=%s others=%u",
-      is_rejoin ? "rejoined" : "joined", join->room != NULL ? join->room->name : "-", self->room_sid,
+      is_rejoin ? "rejoined" : "joined", room_name, self->room_sid,
       self->participant_sid, self->participant_identity,
       first_filled (join->server_version, join->server_info ? join->server_info->version : NULL),
       self->is_single_peer ? "v1" : "v0", (guint) join->n_other_participants);
