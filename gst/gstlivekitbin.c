@@ -20,6 +20,7 @@
 #include "gstlivekitelements.h"
 #include "gstlivekitenumtypes.h"
 #include "gstlivekiterror.h"
+#include "gstlivekitregistry.h"
 #include "lkerror.h"
 #include "lktoken.h"
 
@@ -238,9 +239,10 @@ fill_settings_locked (GstLiveKitBinPrivate * priv, GstLiveKitSessionSettings * s
   settings->turn_servers = (const gchar * const *) priv->turn_servers;
 }
 
-static GstLiveKitSession *
-make_session (GstLiveKitBin * self, GstLiveKitSessionSettings * settings)
+static gboolean
+enter_session (GstLiveKitBin * self, GstLiveKitSession * session, GstLiveKitSessionSettings * settings, GError ** error)
 {
+  GstLiveKitBinClass *klass = GST_LIVEKIT_BIN_GET_CLASS (self);
   GstLiveKitSessionDelegate delegate = {
     .state_changed = on_session_state_changed,
     .joined = on_session_joined,
@@ -249,8 +251,8 @@ make_session (GstLiveKitBin * self, GstLiveKitSessionSettings * settings)
     .warning = on_session_warning,
   };
 
-  GST_LIVEKIT_BIN_GET_CLASS (self)->prepare (self, &delegate, settings);
-  return gst_livekit_session_new (GST_BIN (self), &delegate, self);
+  klass->prepare (self, &delegate, settings);
+  return gst_livekit_session_enter (session, klass->role, GST_BIN (self), &delegate, self, settings, error);
 }
 
 /* What cannot work is told by the state change itself, not by the network's timing. */
@@ -265,33 +267,58 @@ check_settings (const GstLiveKitSessionSettings * settings, GError ** error)
       settings->room.needs_publish, settings->room.needs_subscribe, now_s, error);
 }
 
-static gboolean
-start_session (GstLiveKitBin * self)
+static void
+take_settings (GstLiveKitBin * self, GstLiveKitSessionSettings * settings, GError ** error)
 {
   GstLiveKitBinPrivate *priv = gst_livekit_bin_get_private (self);
-  GstLiveKitSessionSettings settings = { 0 };
-  GstLiveKitSession *session = make_session (self, &settings);
+  GstLiveKitSessionSettings ours = { 0 };
   const gchar *server_url;
-  GError *error = NULL;
 
   GST_OBJECT_LOCK (self);
   server_url = set_or_null (priv->server_url);
   if (server_url == NULL)
     server_url = set_or_null (g_getenv ("LIVEKIT_URL"));
-  fill_settings_locked (priv, &settings, server_url);
-  settings.room.token_source = lk_token_source_choose (set_or_null (priv->token), set_or_null (priv->token_url),
+  fill_settings_locked (priv, &ours, server_url);
+  ours.room.needs_publish = GST_LIVEKIT_BIN_GET_CLASS (self)->role == GST_LIVEKIT_ROLE_PUBLISHER;
+  ours.room.needs_subscribe = GST_LIVEKIT_BIN_GET_CLASS (self)->role == GST_LIVEKIT_ROLE_SUBSCRIBER;
+  ours.room.token_source = lk_token_source_choose (set_or_null (priv->token), set_or_null (priv->token_url),
       priv->token_headers, set_or_null (priv->api_key), set_or_null (priv->api_secret), server_url, &priv->http,
-      g_getenv, &error);
-  check_settings (&settings, &error);
-  if (error == NULL)
-    gst_livekit_session_start (session, &settings);
+      g_getenv, error);
+  gst_livekit_session_settings_copy (settings, &ours);
   priv->error_is_posted = priv->has_joined = FALSE;
   GST_OBJECT_UNLOCK (self);
-  g_clear_pointer (&settings.room.token_source, lk_token_source_unref);
-  if (error) {
-    gst_livekit_session_unref (session);
+  g_clear_pointer (&ours.room.token_source, lk_token_source_unref);
+}
+
+/* One of our own, or the other element's, when both name the same participant. */
+static GstLiveKitSession *
+find_session (GstLiveKitBin * self, const GstLiveKitSessionSettings * settings, GError ** error)
+{
+  g_autofree gchar *key = gst_livekit_registry_make_key (settings);
+  g_autoptr (GstLiveKitRegistry) registry = key ? gst_livekit_registry_find (GST_ELEMENT (self)) : NULL;
+
+  if (registry == NULL)
+    return gst_livekit_session_new (NULL);
+  return gst_livekit_registry_join (registry, key, GST_LIVEKIT_BIN_GET_CLASS (self)->role, error);
+}
+
+static gboolean
+start_session (GstLiveKitBin * self)
+{
+  GstLiveKitBinPrivate *priv = gst_livekit_bin_get_private (self);
+  GstLiveKitSessionSettings settings = { 0 };
+  GstLiveKitSession *session = NULL;
+  GError *error = NULL;
+
+  take_settings (self, &settings, &error);
+  check_settings (&settings, &error);
+  if (error == NULL)
+    session = find_session (self, &settings, &error);
+  if (session && !enter_session (self, session, &settings, &error))
+    g_clear_pointer (&session, gst_livekit_session_unref);
+  gst_livekit_session_settings_clear (&settings);
+  if (error)
     return fail_start (self, error);
-  }
   GST_OBJECT_LOCK (self);
   priv->session = session;
   GST_OBJECT_UNLOCK (self);
@@ -313,10 +340,10 @@ stop_session (GstLiveKitBin * self)
   if (session == NULL)
     return;
   GST_LIVEKIT_BIN_GET_CLASS (self)->stopping (self);
-  if (gst_livekit_session_stop (session))
+  if (gst_livekit_session_leave (session, GST_LIVEKIT_BIN_GET_CLASS (self)->role))
     gst_livekit_session_unref (session);
   else
-    GST_WARNING_OBJECT (self, "a webrtcbin did not stop in time and is left behind");
+    GST_WARNING_OBJECT (self, "a webrtcbin, or what is behind a pad, did not stop in time and is left behind");
   GST_LIVEKIT_BIN_GET_CLASS (self)->stopped (self);
   GST_OBJECT_LOCK (self);
   state = priv->connection_state;
@@ -348,12 +375,12 @@ cool_down (GstLiveKitBin * self)
 
 /* No DTLS without sinks that play. */
 static void
-tell_paused (GstLiveKitBin * self, gboolean is_paused)
+tell_playing (GstLiveKitBin * self, gboolean is_playing)
 {
   g_autoptr (GstLiveKitSession) session = gst_livekit_bin_ref_session (self);
 
   if (session)
-    gst_livekit_session_set_paused (session, is_paused);
+    gst_livekit_session_set_playing (session, GST_LIVEKIT_BIN_GET_CLASS (self)->role, is_playing);
 }
 
 static GstStateChangeReturn
@@ -372,7 +399,7 @@ gst_livekit_bin_change_state (GstElement * element, GstStateChange transition)
         return GST_STATE_CHANGE_FAILURE;
       break;
     case GST_STATE_CHANGE_PLAYING_TO_PAUSED:
-      tell_paused (self, TRUE);
+      tell_playing (self, FALSE);
       break;
     case GST_STATE_CHANGE_PAUSED_TO_READY:
       stop_session (self);
@@ -390,7 +417,7 @@ gst_livekit_bin_change_state (GstElement * element, GstStateChange transition)
     return result;
   }
   if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING)
-    tell_paused (self, FALSE);
+    tell_playing (self, TRUE);
   /* What is inside comes and goes with the network; the element does not wait for it. */
   return GST_STATE_CHANGE_SUCCESS;
 }

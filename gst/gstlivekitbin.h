@@ -14,6 +14,8 @@ struct _GstLiveKitBinClass
 {
   GstBinClass parent_class;
 
+  GstLiveKitRole role;
+
   /* Before the session starts: what of it is this element's. Application thread. */
   void (*prepare) (GstLiveKitBin * bin, GstLiveKitSessionDelegate * delegate, GstLiveKitSessionSettings * settings);
   /* The session is there (before pads are activated); is about to stop; has stopped. Application thread. */

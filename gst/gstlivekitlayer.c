@@ -63,6 +63,7 @@ struct _GstLiveKitLayer
   gint64 first_fruitless_us;
 
   /* room loop only */
+  gboolean is_listed;
   GstLiveKitChain *attached;              /* what the section is linked to */
   GstClockTime start_offset;
   gboolean is_active;
@@ -134,6 +135,15 @@ ask_upstream (gpointer data)
   layer->delegate.key_frame_wanted (layer, layer->delegate_data);
 }
 
+static void
+ask_upstream_later (gpointer data)
+{
+  GstLiveKitLayer *layer = data;
+
+  if (layer->is_listed)
+    ask_upstream (layer);
+}
+
 /* A request too soon after another is put off, not lost: the frame that answered the other may have come too early for
  * who asks now. */
 void
@@ -154,7 +164,7 @@ gst_livekit_layer_want_key_frame (GstLiveKitLayer * layer)
   if (wait_us <= 0)
     ask_upstream (layer);
   else
-    lk_loop_post_after (layer->loop, wait_us / G_TIME_SPAN_MILLISECOND + 1, ask_upstream,
+    lk_loop_post_after (layer->loop, wait_us / G_TIME_SPAN_MILLISECOND + 1, ask_upstream_later,
         gst_livekit_layer_ref (layer), (GDestroyNotify) gst_livekit_layer_unref);
 }
 
@@ -291,7 +301,7 @@ size_changed_in_loop (gpointer data)
 {
   GstLiveKitLayer *layer = data;
 
-  if (layer->attached)
+  if (layer->is_listed && layer->attached)
     layer->delegate.size_changed (layer, layer->delegate_data);
 }
 
@@ -449,7 +459,7 @@ format_known_in_loop (gpointer data)
   FormatChange *change = data;
 
   /* Whoever attached it since the format was set has done so with this format. */
-  if (gst_livekit_layer_is_outdated_in_loop (change->layer))
+  if (change->layer->is_listed && gst_livekit_layer_is_outdated_in_loop (change->layer))
     change->layer->delegate.format_known (change->layer, change->layer->delegate_data);
   /* Nobody has taken it up: there is no session. */
   if (change->old && change->layer->attached == change->old)
@@ -692,6 +702,12 @@ find_bitrate (GstLiveKitLayer * layer)
   if (layer->first_frame_us == 0 || measured_us < MEASURE_LEAST)
     return 0;
   return (guint) MIN (layer->n_measured_bytes * 8 * G_USEC_PER_SEC / (guint64) measured_us, G_MAXINT32);
+}
+
+void
+gst_livekit_layer_set_listed_in_loop (GstLiveKitLayer * layer, gboolean is_listed)
+{
+  layer->is_listed = is_listed;
 }
 
 gboolean

@@ -38,11 +38,10 @@ struct _GstLiveKitPeer
 
   /* constant after construction */
   LkLoop *loop;
-  GstBin *host;                 /* not owned: it closes the session, and with it the peer, before it goes */
+  GstBin *host;                 /* not owned: whoever made the peer closes it before this goes */
   GstElement *webrtcbin;        /* owned */
   GstLiveKitPeerRole role;
   GstLiveKitReceiveGate *gate;
-  guint latency_ms;
 
   /* room loop only */
   GstLiveKitPeerDelegate delegate;
@@ -51,6 +50,7 @@ struct _GstLiveKitPeer
   GPtrArray *send_sections;     /* GstLiveKitSendSection */
   GPtrArray *recv_sections;     /* GstLiveKitRecvSection */
   guint n_mids;
+  GstClockTimeDiff send_offset;
   gboolean offer_is_outstanding, offer_again;
   guint offer_id;
   GstSDPMessage *local_sdp, *remote_sdp;        /* as set last; remote unedited */

@@ -276,6 +276,7 @@ make_joint (GstLiveKitPeer * peer, GstLiveKitSendSection * section)
   section->joint = gst_object_ref_sink (gst_pad_new (section->mid, GST_PAD_SRC));
   gst_pad_set_event_function (section->joint, on_joint_event);
   gst_pad_set_query_function (section->joint, on_joint_query);
+  gst_pad_set_offset (section->joint, peer->send_offset);
   gst_pad_set_active (section->joint, TRUE);
   return gst_pad_link_full (section->joint, section->sink_pad, GST_PAD_LINK_CHECK_NOTHING) == GST_PAD_LINK_OK;
 }
@@ -306,6 +307,19 @@ new_section (GstLiveKitPeer * peer, const GstLiveKitCodec * codec, guint n_layer
   section->sources = g_ptr_array_new_with_free_func (source_free);
   g_ptr_array_add (peer->send_sections, section);
   return section;
+}
+
+void
+gst_livekit_peer_set_send_offset_in_loop (GstLiveKitPeer * peer, GstClockTimeDiff offset)
+{
+  lk_loop_assert_current (peer->loop);
+  peer->send_offset = offset;
+  for (guint i = 0; i < peer->send_sections->len; i++) {
+    GstLiveKitSendSection *section = g_ptr_array_index (peer->send_sections, i);
+
+    if (section->joint)
+      gst_pad_set_offset (section->joint, offset);
+  }
 }
 
 GstLiveKitSendSection *

@@ -510,7 +510,6 @@ gst_livekit_peer_new (GstBin * host, LkLoop * loop, const GstLiveKitPeerConfig *
   peer->host = host;
   peer->webrtcbin = gst_object_ref_sink (webrtcbin);
   peer->role = config->role;
-  peer->latency_ms = config->latency_ms;
   peer->gate = gst_livekit_receive_gate_new ();
   peer->delegate = *delegate;
   peer->delegate_data = data;
@@ -619,6 +618,13 @@ gboolean
 gst_livekit_peer_is_connected (GstLiveKitPeer * peer)
 {
   return peer->is_connected;
+}
+
+void
+gst_livekit_peer_set_latency_in_loop (GstLiveKitPeer * peer, guint latency_ms)
+{
+  lk_loop_assert_current (peer->loop);
+  g_object_set (peer->webrtcbin, "latency", latency_ms, NULL);
 }
 
 void

@@ -76,6 +76,9 @@ void gst_livekit_peer_remove_source_in_loop (GstLiveKitPeer * peer, GstLiveKitSe
     GstPad * src_pad);
 void gst_livekit_peer_close_section_in_loop (GstLiveKitPeer * peer, GstLiveKitSendSection * section);
 
+/* What is to be added to the running times of sources to make them webrtcbin's: they may be in another pipeline. */
+void gst_livekit_peer_set_send_offset_in_loop (GstLiveKitPeer * peer, GstClockTimeDiff offset);
+
 /* Receiving (v1). Makes sure that there are sections for so many tracks in all. TRUE when an offer is needed for it. */
 gboolean gst_livekit_peer_want_sections_in_loop (GstLiveKitPeer * peer, guint n_audio, guint n_video);
 /* The server asked for so many more; what is under way counts. */
@@ -104,6 +107,8 @@ void gst_livekit_peer_set_lost_in_loop (GstLiveKitPeer * peer);
  * gone. */
 guint gst_livekit_peer_get_silence_ms (GstLiveKitPeer * peer);
 
+/* Of the jitter buffers, those that there are already too. */
+void gst_livekit_peer_set_latency_in_loop (GstLiveKitPeer * peer, guint latency_ms);
 /* Tells the inner sinks what latency there is. */
 void gst_livekit_peer_recalculate_latency_in_loop (GstLiveKitPeer * peer);
 

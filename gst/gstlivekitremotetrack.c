@@ -54,6 +54,7 @@ struct _GstLiveKitRemoteTrack
   gint64 waits_since_us;        /* for the first frame of the stream, 0 = it came */
   gint64 refused_us;            /* since when downstream has taken nothing, 0 = it does */
   GstPad *pad;                  /* as shown, or NULL; owned, and until it is hidden the element's, too */
+  GstClockTimeDiff offset;      /* of webrtcbin's running time to the element's */
   gboolean has_ended;
 
   /* stream lock of the outlet */
@@ -298,11 +299,29 @@ note_flow (GstLiveKitRemoteTrack * track, GstPad * pad, GstFlowReturn flow)
   track->needs_events |= flow == GST_FLOW_FLUSHING;
 }
 
-/* After an outage what was lost comes in a burst, to which the jitter buffer gives one and the same time; a parser
- * takes that off all frames but the first, and muxers refuse frames without one. */
+static GstClockTime
+shift (GstClockTime time, GstClockTimeDiff offset)
+{
+  if (!GST_CLOCK_TIME_IS_VALID (time))
+    return time;
+  return offset > 0 && time < (GstClockTime) offset ? 0 : time - offset;
+}
+
+/* After an outage what was lost comes in a burst, to which the jitter buffer gives one and the same time; a parser takes that off
+ * all frames but the first, and muxers refuse frames without one. */
 static GstBuffer *
 with_time (GstLiveKitRemoteTrack * track, GstBuffer * buffer)
 {
+  GstClockTimeDiff offset;
+
+  g_mutex_lock (&track->lock);
+  offset = track->offset;
+  g_mutex_unlock (&track->lock);
+  if (offset) {
+    buffer = gst_buffer_make_writable (buffer);
+    GST_BUFFER_PTS (buffer) = shift (GST_BUFFER_PTS (buffer), offset);
+    GST_BUFFER_DTS (buffer) = shift (GST_BUFFER_DTS (buffer), offset);
+  }
   if (!GST_BUFFER_PTS_IS_VALID (buffer) && GST_CLOCK_TIME_IS_VALID (track->last_pts)) {
     buffer = gst_buffer_make_writable (buffer);
     GST_BUFFER_PTS (buffer) = track->last_pts + GST_MSECOND;
@@ -605,6 +624,60 @@ gst_livekit_remote_track_end_in_loop (GstLiveKitRemoteTrack * track)
   g_mutex_unlock (&track->lock);
   gst_element_call_async (track->element, end_job, gst_livekit_remote_track_ref (track),
       (GDestroyNotify) gst_livekit_remote_track_unref);
+}
+
+typedef struct
+{
+  GstLiveKitRemoteTrack *track;
+  GDestroyNotify left;
+  gpointer data;
+} Leave;
+
+/* When the stream lock can be had, nobody pushes any more. */
+static void
+leave_job (GstElement * element, gpointer data)
+{
+  Leave *leave = data;
+  GstLiveKitRemoteTrack *track = leave->track;
+  g_autoptr (GstPad) pad = NULL;
+
+  GST_PAD_STREAM_LOCK (track->outlet);
+  g_mutex_lock (&track->lock);
+  pad = g_steal_pointer (&track->pad);
+  g_mutex_unlock (&track->lock);
+  GST_PAD_STREAM_UNLOCK (track->outlet);
+  leave->left (leave->data);
+}
+
+static void
+leave_free (gpointer data)
+{
+  Leave *leave = data;
+
+  gst_livekit_remote_track_unref (leave->track);
+  g_free (leave);
+}
+
+void
+gst_livekit_remote_track_leave_in_loop (GstLiveKitRemoteTrack * track, GDestroyNotify left, gpointer data)
+{
+  Leave *leave = g_new (Leave, 1);
+
+  gst_livekit_remote_track_detach_in_loop (track);
+  g_mutex_lock (&track->lock);
+  track->has_ended = TRUE;
+  g_mutex_unlock (&track->lock);
+  *leave = (Leave) {
+  gst_livekit_remote_track_ref (track), left, data};
+  gst_element_call_async (track->element, leave_job, leave, leave_free);
+}
+
+void
+gst_livekit_remote_track_set_offset (GstLiveKitRemoteTrack * track, GstClockTimeDiff offset)
+{
+  g_mutex_lock (&track->lock);
+  track->offset = offset;
+  g_mutex_unlock (&track->lock);
 }
 
 static void

@@ -41,6 +41,9 @@ gboolean gst_livekit_remote_track_attach_in_loop (GstLiveKitRemoteTrack * track,
 void gst_livekit_remote_track_detach_in_loop (GstLiveKitRemoteTrack * track);
 /* The track has ended: EOS on its pad, then it is hidden; what comes later is dropped. */
 void gst_livekit_remote_track_end_in_loop (GstLiveKitRemoteTrack * track);
+/* Its element goes, although the track goes on: what comes later is dropped, and nobody uses element or pad when @left (@data) has been
+ * called, on a pool thread. */
+void gst_livekit_remote_track_leave_in_loop (GstLiveKitRemoteTrack * track, GDestroyNotify left, gpointer data);
 /* At the stop, when the peer is down and nothing streams: frees the elements at once. Any thread. */
 void gst_livekit_remote_track_dispose (GstLiveKitRemoteTrack * track);
 gboolean gst_livekit_remote_track_is_attached_in_loop (GstLiveKitRemoteTrack * track);
@@ -57,6 +60,8 @@ gboolean gst_livekit_remote_track_is_subscribed_in_loop (GstLiveKitRemoteTrack *
 gboolean gst_livekit_remote_track_is_idle_in_loop (GstLiveKitRemoteTrack * track);
 
 /* Any thread. */
+/* What webrtcbin's running time is ahead of the element's. */
+void gst_livekit_remote_track_set_offset (GstLiveKitRemoteTrack * track, GstClockTimeDiff offset);
 /* The pad has been linked: it may not be idle any more. */
 void gst_livekit_remote_track_linked (GstLiveKitRemoteTrack * track);
 gboolean gst_livekit_remote_track_is_shown (GstLiveKitRemoteTrack * track);

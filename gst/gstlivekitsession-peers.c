@@ -98,15 +98,13 @@ static void
 on_peer_connected (GstLiveKitPeer * peer, gpointer data)
 {
   GstLiveKitSession *session = data;
-  GstClockTime now = gst_element_get_current_running_time (session->element);
 
   if (session->restart_us)
     session->quiet_is_fine = TRUE;
   session->restart_us = 0;
   if (session->connected_us == 0)
     session->connected_us = g_get_monotonic_time ();
-  if (!GST_CLOCK_TIME_IS_VALID (session->start_offset))
-    session->start_offset = GST_CLOCK_TIME_IS_VALID (now) ? now : 0;
+  gst_livekit_session_note_start_in_loop (session);
   if (peer == session->publisher)
     gst_livekit_session_connected_in_loop (session, TRUE);
   if (!gst_livekit_session_is_transport_up (session))
@@ -302,16 +300,19 @@ make_peer (GstLiveKitSession * session, const LkJoinInfo * info, GstLiveKitPeerR
   g_autofree gchar *stun = NULL;
   g_autoptr (GError) error = NULL;
   GstLiveKitPeer *peer;
-  GstLiveKitPeerConfig config = {.name = name,.role = role,.latency_ms = session->settings.latency_ms };
+  GstLiveKitPeerConfig config = {.name = name,.role = role,.latency_ms =
+        session->users[GST_LIVEKIT_ROLE_SUBSCRIBER].latency_ms };
 
   choose_ice_servers (session, info, turn, &stun);
   config.stun_server = stun;
   config.turn_servers = (GStrv) turn->pdata;
   config.relay_only = session->settings.relay_only || info->force_relay;
   config.is_loopback = info->server_is_loopback;
-  peer = gst_livekit_peer_new (session->host, session->loop, &config, &peer_delegate, session, &error);
+  peer = gst_livekit_peer_new (GST_BIN (session->core), session->loop, &config, &peer_delegate, session, &error);
   if (peer == NULL)
-    session->delegate.warning (session, error, session->delegate_data);
+    gst_livekit_session_warn (session, error);
+  else
+    gst_livekit_peer_set_send_offset_in_loop (peer, session->offsets[GST_LIVEKIT_ROLE_PUBLISHER]);
   return peer;
 }
 
@@ -333,3 +334,11 @@ gst_livekit_session_make_peers_in_loop (GstLiveKitSession * session, const LkJoi
   return session->publisher && session->subscriber;
 }
 
+
+/* The jitter buffers that there are take it over. */
+void
+gst_livekit_session_set_latency_in_loop (GstLiveKitSession * session, guint latency_ms)
+{
+  if (session->subscriber)
+    gst_livekit_peer_set_latency_in_loop (session->subscriber, latency_ms);
+}

@@ -1,34 +1,51 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitsession-private: shared by gstlivekitsession.c (life), -peers.c, -room.c, -tracks.c (both directions' tracks) and
- * gstlivekitstats.c. */
+/* gstlivekitsession-private: shared by gstlivekitsession.c (life), -users.c (whose it is), -peers.c, -room.c, -tracks.c (both
+ * directions' tracks) and gstlivekitstats.c. */
 #pragma once
 
+#include "gstlivekitcore.h"
 #include "gstlivekitsession.h"
 #include "lktlsrelay.h"
 
 G_BEGIN_DECLS
+
+typedef struct
+{
+  GstBin *bin;                  /* not owned: it leaves before it goes; NULL: nobody has the role */
+  GstLiveKitSessionDelegate delegate;
+  gpointer data;
+  guint latency_ms;
+  gboolean shows_rtp;
+} GstLiveKitSessionUser;
 
 struct _GstLiveKitSession
 {
   gatomicrefcount ref_count;
 
   /* constant after construction */
-  GstBin *host;                 /* not owned: it stops and frees us */
-  GstElement *element;          /* the same, as element */
-  GstLiveKitSessionDelegate delegate;
-  gpointer delegate_data;
+  GstLiveKitCore *core;         /* owned */
+  GstElement *element;          /* the same, for logs */
+  GstLiveKitRegistry *registry; /* owned, or NULL */
 
   /* constant while started */
   LkLoop *loop;
   GstLiveKitSessionSettings settings;   /* strings owned */
 
+  /* application threads, one at a time: who has the turn */
+  gboolean is_started;
+  GstBin *members[GST_LIVEKIT_N_ROLES], *home;  /* not owned */
+  gboolean is_playing[GST_LIVEKIT_N_ROLES];
+
   /* room loop only */
+  GstLiveKitSessionUser users[GST_LIVEKIT_N_ROLES];
+  GstClockTimeDiff offsets[GST_LIVEKIT_N_ROLES];        /* of the core's running time to theirs */
   LkRoom *room;
+  GError *end_error;            /* what ended it */
   GstLiveKitPeer *publisher, *subscriber;       /* the same one in v1; NULL until joined */
   GPtrArray *relays;             /* LkTlsRelay of the peers' TURN servers, owned */
   gboolean is_single_peer, is_joined, is_stopping, was_connected;
   GstLiveKitConnectionState state;
-  GstClockTime start_offset;    /* running time of the first connection */
+  GstClockTime start_offset;    /* the publisher's running time when it could first send */
   GPtrArray *layers;            /* GstLiveKitLayer, owned: what there is to publish */
   GPtrArray *local_tracks;      /* GstLiveKitLocalTrack, owned: those layers by tracks */
   guint64 layer_timer, removal_timer;
@@ -50,20 +67,32 @@ struct _GstLiveKitSession
   /* stop_lock */
   GMutex stop_lock;
   GCond stop_changed;
-  guint n_peers_closing;
-  gboolean is_closed;
+  guint n_peers_closing, n_tracks_leaving;
+  gboolean is_closed, is_turn_taken;
 
-  /* OBJECT_LOCK of the host */
+  gint is_over;                 /* atomic */
+
+  /* OBJECT_LOCK of the core */
   GstStructure *stats;
 };
 
 GstLiveKitPeer *gst_livekit_session_peer_for_tracks (GstLiveKitSession * session, gboolean sending);
+GstLiveKitSessionUser *gst_livekit_session_get_user (GstLiveKitSession * session, GstLiveKitRole role);
+/* Takes @message. To all, or to the publisher. */
 void gst_livekit_session_tell (GstLiveKitSession * session, GstStructure * message);
+void gst_livekit_session_tell_publisher (GstLiveKitSession * session, GstStructure * message);
+void gst_livekit_session_warn (GstLiveKitSession * session, const GError * error);
 void gst_livekit_session_set_state_in_loop (GstLiveKitSession * session, GstLiveKitConnectionState state,
     const GError * reason, guint attempt, guint next_try_ms);
 
+/* gstlivekitsession.c, application thread */
+void gst_livekit_session_start (GstLiveKitSession * session, const GstLiveKitSessionSettings * settings);
+gboolean gst_livekit_session_stop (GstLiveKitSession * session);
+
 /* gstlivekitsession-room.c */
 extern const LkRoomDelegate gst_livekit_session_room_delegate;
+/* What @user would know if it had been here from the beginning. */
+void gst_livekit_session_catch_up_in_loop (GstLiveKitSession * session, GstLiveKitSessionUser * user);
 
 /* gstlivekitsession-peers.c, room loop */
 gboolean gst_livekit_session_make_peers_in_loop (GstLiveKitSession * session, const LkJoinInfo * info);
@@ -72,7 +101,16 @@ gboolean gst_livekit_session_is_transport_up (GstLiveKitSession * session);
 /* Every second or more often: restarts ICE when nothing comes any more. */
 void gst_livekit_session_check_silence_in_loop (GstLiveKitSession * session);
 
+void gst_livekit_session_set_latency_in_loop (GstLiveKitSession * session, guint latency_ms);
+
 /* gstlivekitsession-tracks.c, room loop */
+/* The transport is up. */
+void gst_livekit_session_note_start_in_loop (GstLiveKitSession * session);
+/* Their element goes. Tracks that were shown have let go of it when @left (@data) has been called for each of them. */
+void gst_livekit_session_drop_local_in_loop (GstLiveKitSession * session);
+guint gst_livekit_session_drop_remote_in_loop (GstLiveKitSession * session, GDestroyNotify left, gpointer data);
+/* Of the core's running time to that of the role's element. */
+void gst_livekit_session_set_offset_in_loop (GstLiveKitSession * session, GstLiveKitRole role, GstClockTimeDiff offset);
 void gst_livekit_session_reconcile_later (GstLiveKitSession * session);
 void gst_livekit_session_publish_all_in_loop (GstLiveKitSession * session);
 void gst_livekit_session_unpublish_all_in_loop (GstLiveKitSession * session);
@@ -94,6 +132,7 @@ GstLiveKitLocalTrack *gst_livekit_session_find_local (GstLiveKitSession * sessio
     const gchar * sid);
 /* Sets all pads of @track to what the room has made of it. */
 void gst_livekit_session_tell_muted_in_loop (GstLiveKitSession * session, GstLiveKitLocalTrack * track, gboolean muted);
+GstStructure *gst_livekit_session_track_message (const gchar * action, const LkPublication * publication);
 void gst_livekit_session_tell_track (GstLiveKitSession * session, const gchar * action,
     const LkPublication * publication);
 

@@ -19,18 +19,40 @@
 
 /* --- room info --- */
 
-static void
-tell_room_info (GstLiveKitSession * session)
+static GstStructure *
+make_room_info (GstLiveKitSession * session)
 {
-  GstStructure *info = gst_structure_new ("room-info",
+  return gst_structure_new ("room-info",
       "sid", G_TYPE_STRING, session->room_sid, "name", G_TYPE_STRING, session->room_name,
       "metadata", G_TYPE_STRING, session->room_metadata, "server-version", G_TYPE_STRING, session->server_version,
       "server-region", G_TYPE_STRING, session->server_region, "server-url", G_TYPE_STRING, session->server_url,
       "participant-sid", G_TYPE_STRING, session->participant_sid,
       "num-participants", G_TYPE_UINT, session->n_participants, NULL);
+}
 
-  session->delegate.room_info_changed (session, info, session->delegate_data);
+static void
+tell_room_info (GstLiveKitSession * session)
+{
+  GstStructure *info = make_room_info (session);
+
+  for (guint i = 0; i < GST_LIVEKIT_N_ROLES; i++) {
+    GstLiveKitSessionUser *user = gst_livekit_session_get_user (session, i);
+
+    if (user)
+      user->delegate.room_info_changed (session, info, user->data);
+  }
   gst_structure_free (info);
+}
+
+static void
+tell_joined (GstLiveKitSession * session, const gchar * identity)
+{
+  for (guint i = 0; i < GST_LIVEKIT_N_ROLES; i++) {
+    GstLiveKitSessionUser *user = gst_livekit_session_get_user (session, i);
+
+    if (user)
+      user->delegate.joined (session, session->room_name, identity, user->data);
+  }
 }
 
 static void
@@ -82,7 +104,7 @@ on_room_joined (LkRoom * room, const LkJoinInfo * info, gpointer data)
   set_string (&session->server_version, info->server_version);
   set_string (&session->server_region, info->server_region);
   set_string (&session->participant_sid, info->local->sid);
-  session->delegate.joined (session, info->room_name, info->local->identity, session->delegate_data);
+  tell_joined (session, info->local->identity);
   tell_room_info (session);
   if (!gst_livekit_session_make_peers_in_loop (session, info)) {
     lk_room_leave_in_loop (room);
@@ -149,6 +171,8 @@ on_room_state_changed (LkRoom * room, LkRoomState state, const GError * error, g
       return;
     case LK_ROOM_CLOSED:
       session->is_joined = FALSE;
+      session->end_error = error ? g_error_copy (error) : NULL;
+      g_atomic_int_set (&session->is_over, TRUE);
       if (!session->is_stopping)
         gst_livekit_session_end_all_in_loop (session);
       gst_livekit_session_close_peers_in_loop (session);
@@ -253,7 +277,7 @@ on_room_track_unpublished (LkRoom * room, const gchar * sid, gpointer data)
     return;
   /* The right to publish has gone, which another message says, and may come back. */
   GST_WARNING_OBJECT (session->element, "the server has ended the track sid=%s", sid);
-  gst_livekit_session_tell (session, gst_structure_new ("livekit-track", "action", G_TYPE_STRING, "forbidden",
+  gst_livekit_session_tell_publisher (session, gst_structure_new ("livekit-track", "action", G_TYPE_STRING, "forbidden",
           "sid", G_TYPE_STRING, sid, "pad", G_TYPE_STRING,
           gst_livekit_layer_get_pad_name (gst_livekit_local_track_get_layer (track, 0)), NULL));
   gst_livekit_local_track_set_forbidden (track, TRUE);
@@ -381,8 +405,8 @@ on_room_updated (LkRoom * room, const LkRoomInfo * info, gpointer data)
 
 /* --- the roster's callbacks --- */
 
-static void
-tell_participant (GstLiveKitSession * session, const gchar * action, const LkParticipant * participant)
+static GstStructure *
+participant_message (const gchar * action, const LkParticipant * participant)
 {
   GValue attributes = G_VALUE_INIT;
   GstStructure *message = gst_structure_new ("livekit-participant", "action", G_TYPE_STRING, action,
@@ -405,25 +429,25 @@ tell_participant (GstLiveKitSession * session, const gchar * action, const LkPar
     }
   }
   gst_structure_take_value (message, "attributes", &attributes);
-  gst_livekit_session_tell (session, message);
+  return message;
 }
 
 static void
 on_participant_joined (const LkParticipant * participant, gpointer data)
 {
-  tell_participant (data, "joined", participant);
+  gst_livekit_session_tell (data, participant_message ("joined", participant));
 }
 
 static void
 on_participant_updated (const LkParticipant * participant, gpointer data)
 {
-  tell_participant (data, "updated", participant);
+  gst_livekit_session_tell (data, participant_message ("updated", participant));
 }
 
 static void
 on_participant_left (const LkParticipant * participant, gpointer data)
 {
-  tell_participant (data, "left", participant);
+  gst_livekit_session_tell (data, participant_message ("left", participant));
 }
 
 static void
@@ -447,7 +471,8 @@ on_track_changed (const LkPublication * publication, gpointer data)
     return;
   was_muted = gst_livekit_remote_track_get_publication (track)->muted;
   gst_livekit_remote_track_set_publication_in_loop (track, publication);
-  session->delegate.track_changed (session, track, publication, session->delegate_data);
+  session->users[GST_LIVEKIT_ROLE_SUBSCRIBER].delegate.track_changed (session, track, publication,
+      session->users[GST_LIVEKIT_ROLE_SUBSCRIBER].data);
   if (was_muted != publication->muted)
     gst_livekit_session_tell_track (session, publication->muted ? "muted" : "unmuted", publication);
 }
@@ -490,6 +515,68 @@ on_local_changed (const LkParticipant * participant, gpointer data)
           "can-publish", G_TYPE_BOOLEAN, participant->permission.can_publish,
           "can-subscribe", G_TYPE_BOOLEAN, participant->permission.can_subscribe,
           "can-publish-data", G_TYPE_BOOLEAN, participant->permission.can_publish_data, NULL));
+}
+
+/* --- who comes later --- */
+
+typedef struct
+{
+  GstLiveKitSession *session;
+  GstLiveKitSessionUser *user;
+} Newcomer;
+
+static void
+tell_of_participant (const LkParticipant * participant, gpointer data)
+{
+  Newcomer *newcomer = data;
+
+  newcomer->user->delegate.message (newcomer->session, participant_message ("joined", participant),
+      newcomer->user->data);
+}
+
+static void
+tell_of_track (const LkPublication * publication, gpointer data)
+{
+  Newcomer *newcomer = data;
+
+  newcomer->user->delegate.message (newcomer->session, gst_livekit_session_track_message ("published", publication),
+      newcomer->user->data);
+}
+
+static GError *
+missing_right (GstLiveKitSession * session, GstLiveKitSessionUser * user)
+{
+  gboolean publishes = user == &session->users[GST_LIVEKIT_ROLE_PUBLISHER];
+
+  if (publishes ? session->permission.can_publish : session->permission.can_subscribe)
+    return NULL;
+  return g_error_new (LK_ERROR, LK_ERROR_PERMISSION, "The participant's token was given without the grant %s.",
+      publishes ? "canPublish" : "canSubscribe");
+}
+
+void
+gst_livekit_session_catch_up_in_loop (GstLiveKitSession * session, GstLiveKitSessionUser * user)
+{
+  const LkParticipant *local = lk_roster_get_local (lk_room_get_roster (session->room));
+  Newcomer newcomer = { session, user };
+  g_autoptr (GError) error = NULL;
+
+  user->delegate.state_changed (session, GST_LIVEKIT_CONNECTION_STATE_CONNECTING, NULL, 0, 0, user->data);
+  if (local && session->joined_us) {
+    g_autoptr (GstStructure) info = make_room_info (session);
+
+    user->delegate.joined (session, session->room_name, local->identity, user->data);
+    user->delegate.room_info_changed (session, info, user->data);
+    lk_roster_foreach_participant (lk_room_get_roster (session->room), tell_of_participant, &newcomer);
+    lk_roster_foreach_track (lk_room_get_roster (session->room), tell_of_track, &newcomer);
+    error = missing_right (session, user);
+  }
+  if (session->end_error)
+    g_clear_error (&error);
+  if (error)
+    user->delegate.state_changed (session, GST_LIVEKIT_CONNECTION_STATE_FAILED, error, 0, 0, user->data);
+  else if (session->state != GST_LIVEKIT_CONNECTION_STATE_CONNECTING)
+    user->delegate.state_changed (session, session->state, session->end_error, 0, 0, user->data);
 }
 
 const LkRoomDelegate gst_livekit_session_room_delegate = {

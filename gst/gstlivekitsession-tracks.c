@@ -12,15 +12,21 @@
 
 #define GST_CAT_DEFAULT gst_livekit_debug
 
-void
-gst_livekit_session_tell_track (GstLiveKitSession * session, const gchar * action, const LkPublication * publication)
+GstStructure *
+gst_livekit_session_track_message (const gchar * action, const LkPublication * publication)
 {
-  gst_livekit_session_tell (session, gst_structure_new ("livekit-track", "action", G_TYPE_STRING, action,
+  return gst_structure_new ("livekit-track", "action", G_TYPE_STRING, action,
           "sid", G_TYPE_STRING, publication->sid, "name", G_TYPE_STRING, publication->name,
           "source", G_TYPE_STRING, lk_track_source_name (publication->source),
           "kind", G_TYPE_STRING, lk_track_kind_name (publication->kind),
           "mime-type", G_TYPE_STRING, publication->mime_type,
-          "identity", G_TYPE_STRING, publication->participant_identity, NULL));
+          "identity", G_TYPE_STRING, publication->participant_identity, NULL);
+}
+
+void
+gst_livekit_session_tell_track (GstLiveKitSession * session, const gchar * action, const LkPublication * publication)
+{
+  gst_livekit_session_tell (session, gst_livekit_session_track_message (action, publication));
 }
 
 /* --- publishing --- */
@@ -52,8 +58,9 @@ static void
 get_layer_settings (GstLiveKitLayer * layer, GstLiveKitTrackSettings * settings, gpointer data)
 {
   GstLiveKitSession *session = data;
+  GstLiveKitSessionUser *user = &session->users[GST_LIVEKIT_ROLE_PUBLISHER];
 
-  session->delegate.get_track_settings (session, layer, settings, session->delegate_data);
+  user->delegate.get_track_settings (session, layer, settings, user->data);
 }
 
 /* The track whose name the pad was given, or one of its own. */
@@ -70,8 +77,8 @@ group_layer (GstLiveKitSession * session, GstLiveKitLayer * layer)
       track = g_ptr_array_index (session->local_tracks, i);
   }
   if (track == NULL) {
-    track = gst_livekit_local_track_new (session->loop, session->element, kind, settings.group, get_layer_settings,
-        session);
+    track = gst_livekit_local_track_new (session->loop, GST_ELEMENT (session->users[GST_LIVEKIT_ROLE_PUBLISHER].bin), kind,
+        settings.group, get_layer_settings, session);
     g_ptr_array_add (session->local_tracks, track);
   }
   gst_livekit_local_track_add_layer (track, layer);
@@ -86,6 +93,19 @@ publish_waiting_in_loop (gpointer data)
 
   session->layer_timer = 0;
   gst_livekit_session_publish_all_in_loop (session);
+}
+
+/* What is not live begins when its element could first send. */
+void
+gst_livekit_session_note_start_in_loop (GstLiveKitSession * session)
+{
+  GstBin *publisher = session->users[GST_LIVEKIT_ROLE_PUBLISHER].bin;
+  GstClockTime now;
+
+  if (publisher == NULL || GST_CLOCK_TIME_IS_VALID (session->start_offset))
+    return;
+  now = gst_element_get_current_running_time (GST_ELEMENT (publisher));
+  session->start_offset = GST_CLOCK_TIME_IS_VALID (now) ? now : 0;
 }
 
 static gboolean
@@ -135,7 +155,7 @@ gst_livekit_session_allow_all_in_loop (GstLiveKitSession * session)
 
     if (!gst_livekit_local_track_set_forbidden (track, FALSE))
       continue;
-    gst_livekit_session_tell (session, gst_structure_new ("livekit-track", "action", G_TYPE_STRING, "allowed",
+    gst_livekit_session_tell_publisher (session, gst_structure_new ("livekit-track", "action", G_TYPE_STRING, "allowed",
             "pad", G_TYPE_STRING,
             gst_livekit_layer_get_pad_name (gst_livekit_local_track_get_layer (track, 0)), NULL));
   }
@@ -190,6 +210,7 @@ add_layer_in_loop (gpointer data)
   if (g_ptr_array_find (session->layers, call->layer, NULL))
     return;
   g_ptr_array_add (session->layers, gst_livekit_layer_ref (call->layer));
+  gst_livekit_layer_set_listed_in_loop (call->layer, TRUE);
   /* One without a format joins its track when it has one: its pad may be given a name until then. */
   if (gst_livekit_layer_get_format_in_loop (call->layer, &format))
     gst_livekit_session_format_known_in_loop (session, call->layer);
@@ -217,6 +238,7 @@ remove_layer_in_loop (gpointer data)
     if (publish (session, track))
       gst_livekit_peer_negotiate_in_loop (session->publisher);
   }
+  gst_livekit_layer_set_listed_in_loop (call->layer, FALSE);
   g_ptr_array_remove (session->layers, call->layer);
 }
 
@@ -253,9 +275,10 @@ gst_livekit_session_size_changed_in_loop (GstLiveKitSession * session, GstLiveKi
 void
 gst_livekit_session_tell_muted_in_loop (GstLiveKitSession * session, GstLiveKitLocalTrack * track, gboolean muted)
 {
+  GstLiveKitSessionUser *user = &session->users[GST_LIVEKIT_ROLE_PUBLISHER];
+
   for (guint i = 0; i < gst_livekit_local_track_get_n_layers (track); i++)
-    session->delegate.track_muted (session, gst_livekit_local_track_get_layer (track, i), muted,
-        session->delegate_data);
+    user->delegate.track_muted (session, gst_livekit_local_track_get_layer (track, i), muted, user->data);
 }
 
 static void
@@ -276,12 +299,29 @@ gst_livekit_session_set_muted (GstLiveKitSession * session, GstLiveKitLayer * la
   post_layer (session, layer, muted, set_muted_in_loop);
 }
 
+void
+gst_livekit_session_drop_local_in_loop (GstLiveKitSession * session)
+{
+  gboolean needs_offer = FALSE;
+
+  lk_loop_cancel (session->loop, &session->layer_timer);
+  for (guint i = 0; i < session->local_tracks->len; i++)
+    needs_offer |= gst_livekit_local_track_unpublish (g_ptr_array_index (session->local_tracks, i), session->room);
+  if (needs_offer && session->publisher)
+    gst_livekit_peer_negotiate_in_loop (session->publisher);
+  for (guint i = 0; i < session->layers->len; i++)
+    gst_livekit_layer_set_listed_in_loop (g_ptr_array_index (session->layers, i), FALSE);
+  g_ptr_array_set_size (session->local_tracks, 0);
+  g_ptr_array_set_size (session->layers, 0);
+  session->start_offset = GST_CLOCK_TIME_NONE;
+}
+
 /* --- subscribing --- */
 
 static gboolean
 shows_tracks (GstLiveKitSession * session)
 {
-  return session->delegate.choose != NULL;
+  return session->users[GST_LIVEKIT_ROLE_SUBSCRIBER].bin != NULL;
 }
 
 static void
@@ -347,6 +387,8 @@ gst_livekit_session_tracks_mapped_in_loop (GstLiveKitSession * session, GHashTab
 static GstLiveKitRemoteTrack *
 take_orphan (GstLiveKitSession * session, const LkPublication * publication)
 {
+  GstLiveKitSessionUser *user = &session->users[GST_LIVEKIT_ROLE_SUBSCRIBER];
+
   for (guint i = 0; i < session->orphans->len; i++) {
     GstLiveKitRemoteTrack *track = g_ptr_array_index (session->orphans, i);
     const LkPublication *old = gst_livekit_remote_track_get_publication (track);
@@ -356,7 +398,7 @@ take_orphan (GstLiveKitSession * session, const LkPublication * publication)
       gst_livekit_remote_track_ref (track);
       g_ptr_array_remove_index (session->orphans, i);
       gst_livekit_remote_track_set_publication_in_loop (track, publication);
-      session->delegate.track_changed (session, track, publication, session->delegate_data);
+      user->delegate.track_changed (session, track, publication, user->data);
       return track;
     }
   }
@@ -382,12 +424,13 @@ choose (GstLiveKitSession * session)
 {
   g_autoptr (GPtrArray) publications = g_ptr_array_new ();
   GHashTable *choices = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
+  GstLiveKitSessionUser *user = &session->users[GST_LIVEKIT_ROLE_SUBSCRIBER];
 
   lk_roster_foreach_track (lk_room_get_roster (session->room), list_track, publications);
-  session->delegate.tracks_listed (session, publications, session->delegate_data);
+  user->delegate.tracks_listed (session, publications, user->data);
   for (guint i = 0; i < publications->len; i++) {
     const LkPublication *publication = g_ptr_array_index (publications, i);
-    GstLiveKitInterest interest = session->delegate.choose (session, publication, session->delegate_data);
+    GstLiveKitInterest interest = user->delegate.choose (session, publication, user->data);
 
     if (interest != GST_LIVEKIT_INTEREST_NONE)
       g_hash_table_insert (choices, publication->sid, g_memdup2 (&(Choice) {
@@ -423,10 +466,12 @@ static GstLiveKitRemoteTrack *
 begin (GstLiveKitSession * session, const LkPublication * publication)
 {
   GstLiveKitRemoteTrack *track = take_orphan (session, publication);
+  GstLiveKitSessionUser *user = &session->users[GST_LIVEKIT_ROLE_SUBSCRIBER];
 
   if (track == NULL)
-    track = gst_livekit_remote_track_new (session->element, session->host, session->loop, publication,
-        session->settings.shows_rtp, &session->delegate.remote_track, session->delegate_data);
+    track = gst_livekit_remote_track_new (GST_ELEMENT (user->bin), user->bin, session->loop, publication,
+        user->shows_rtp, &user->delegate.remote_track, user->data);
+  gst_livekit_remote_track_set_offset (track, session->offsets[GST_LIVEKIT_ROLE_SUBSCRIBER]);
   g_hash_table_insert (session->remote_tracks, g_strdup (publication->sid), track);
   return track;
 }
@@ -468,11 +513,12 @@ tell_settings (GstLiveKitSession * session, GstLiveKitRemoteTrack * track, gbool
   static const LkTrackSettings defaults = {.quality = 2 };
   const LkPublication *publication = gst_livekit_remote_track_get_publication (track);
   const LkTrackSettings *told = g_hash_table_lookup (session->told_settings, publication->sid);
+  GstLiveKitSessionUser *user = &session->users[GST_LIVEKIT_ROLE_SUBSCRIBER];
   LkTrackSettings settings = defaults;
 
   if (!gst_livekit_remote_track_is_subscribed_in_loop (track))
     return;
-  session->delegate.get_quality (session, publication, &settings, session->delegate_data);
+  user->delegate.get_quality (session, publication, &settings, user->data);
   settings.disabled = gst_livekit_remote_track_is_idle_in_loop (track);
   if (memcmp (&settings, told ? told : &defaults, sizeof (settings)) == 0 && !(told && again))
     return;
@@ -631,6 +677,62 @@ gst_livekit_session_end_all_in_loop (GstLiveKitSession * session)
   g_ptr_array_set_size (session->orphans, 0);
 }
 
+static void
+release_waiting_pads (GstLiveKitSession * session)
+{
+  GHashTableIter iter;
+  gpointer pad;
+
+  g_hash_table_iter_init (&iter, session->waiting_pads);
+  while (g_hash_table_iter_next (&iter, NULL, &pad))
+    gst_livekit_peer_release_pad (pad, FALSE);
+  g_hash_table_remove_all (session->waiting_pads);
+}
+
+guint
+gst_livekit_session_drop_remote_in_loop (GstLiveKitSession * session, GDestroyNotify left, gpointer data)
+{
+  g_autoptr (GPtrArray) sids = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer sid, track;
+  guint n = g_hash_table_size (session->remote_tracks) + session->orphans->len;
+
+  lk_loop_cancel (session->loop, &session->orphan_timer);
+  g_hash_table_iter_init (&iter, session->remote_tracks);
+  while (g_hash_table_iter_next (&iter, &sid, &track)) {
+    if (gst_livekit_remote_track_is_subscribed_in_loop (track))
+      g_ptr_array_add (sids, sid);
+    gst_livekit_remote_track_leave_in_loop (track, left, data);
+  }
+  for (guint i = 0; i < session->orphans->len; i++)
+    gst_livekit_remote_track_leave_in_loop (g_ptr_array_index (session->orphans, i), left, data);
+  /* Also what a resume would ask for again. */
+  send_subscription (session, sids, FALSE);
+  release_waiting_pads (session);
+  g_ptr_array_set_size (session->orphans, 0);
+  g_hash_table_remove_all (session->remote_tracks);
+  g_hash_table_remove_all (session->told_settings);
+  session->no_more_tracks_told = FALSE;
+  return n;
+}
+
+void
+gst_livekit_session_set_offset_in_loop (GstLiveKitSession * session, GstLiveKitRole role, GstClockTimeDiff offset)
+{
+  GHashTableIter iter;
+  gpointer track;
+
+  session->offsets[role] = offset;
+  if (role == GST_LIVEKIT_ROLE_PUBLISHER) {
+    if (session->publisher)
+      gst_livekit_peer_set_send_offset_in_loop (session->publisher, offset);
+    return;
+  }
+  g_hash_table_iter_init (&iter, session->remote_tracks);
+  while (g_hash_table_iter_next (&iter, NULL, &track))
+    gst_livekit_remote_track_set_offset (track, offset);
+}
+
 void
 gst_livekit_session_tick_tracks_in_loop (GstLiveKitSession * session)
 {
@@ -648,7 +750,8 @@ gst_livekit_session_tick_tracks_in_loop (GstLiveKitSession * session)
   /* Not in an empty room: whoever waits there waits for somebody to come. */
   if (!session->no_more_tracks_told && n_waiting == 0 && g_hash_table_size (session->remote_tracks) > 0) {
     session->no_more_tracks_told = TRUE;
-    session->delegate.tracks_known (session, n_waiting, session->delegate_data);
+    session->users[GST_LIVEKIT_ROLE_SUBSCRIBER].delegate.tracks_known (session, n_waiting,
+        session->users[GST_LIVEKIT_ROLE_SUBSCRIBER].data);
   }
 }
 

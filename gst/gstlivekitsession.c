@@ -8,6 +8,7 @@
 
 #include <string.h>
 #include "gstlivekitelements.h"
+#include "gstlivekitregistry.h"
 #include "lkerror.h"
 
 #define GST_CAT_DEFAULT gst_livekit_debug
@@ -22,32 +23,17 @@
 /* What the network and a viewer's jitter buffer may still hold when the last frame has been sent. */
 #define DRAIN_MS 250
 
-void
-gst_livekit_session_tell (GstLiveKitSession * session, GstStructure * message)
-{
-  session->delegate.message (session, message, session->delegate_data);
-}
-
-void
-gst_livekit_session_set_state_in_loop (GstLiveKitSession * session, GstLiveKitConnectionState state,
-    const GError * reason, guint attempt, guint next_try_ms)
-{
-  session->state = state;
-  session->delegate.state_changed (session, state, reason, attempt, next_try_ms, session->delegate_data);
-}
-
 /* --- life --- */
 
 GstLiveKitSession *
-gst_livekit_session_new (GstBin * host, const GstLiveKitSessionDelegate * delegate, gpointer data)
+gst_livekit_session_new (GstLiveKitRegistry * registry)
 {
   GstLiveKitSession *session = g_new0 (GstLiveKitSession, 1);
 
   g_atomic_ref_count_init (&session->ref_count);
-  session->host = host;
-  session->element = GST_ELEMENT (host);
-  session->delegate = *delegate;
-  session->delegate_data = data;
+  session->core = gst_livekit_core_new ();
+  session->element = GST_ELEMENT (session->core);
+  session->registry = registry ? g_object_ref (registry) : NULL;
   session->loop = lk_loop_new ("livekit");
   session->start_offset = GST_CLOCK_TIME_NONE;
   session->layers = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_livekit_layer_unref);
@@ -64,8 +50,8 @@ gst_livekit_session_new (GstBin * host, const GstLiveKitSessionDelegate * delega
   return session;
 }
 
-static void
-settings_clear (GstLiveKitSessionSettings * settings)
+void
+gst_livekit_session_settings_clear (GstLiveKitSessionSettings * settings)
 {
   LkRoomSettings *room = &settings->room;
 
@@ -81,8 +67,8 @@ settings_clear (GstLiveKitSessionSettings * settings)
   g_strfreev ((gchar **) settings->turn_servers);
 }
 
-static void
-settings_copy (GstLiveKitSessionSettings * to, const GstLiveKitSessionSettings * from)
+void
+gst_livekit_session_settings_copy (GstLiveKitSessionSettings * to, const GstLiveKitSessionSettings * from)
 {
   *to = *from;
   to->room.server_url = g_strdup (from->room.server_url);
@@ -126,8 +112,11 @@ gst_livekit_session_unref (GstLiveKitSession * session)
   g_free (session->room_name);
   g_free (session->room_metadata);
   g_free (session->participant_sid);
-  settings_clear (&session->settings);
+  gst_livekit_session_settings_clear (&session->settings);
   g_clear_pointer (&session->stats, gst_structure_free);
+  g_clear_error (&session->end_error);
+  gst_object_unref (session->core);
+  g_clear_object (&session->registry);
   lk_loop_unref (session->loop);
   g_mutex_clear (&session->stop_lock);
   g_cond_clear (&session->stop_changed);
@@ -164,7 +153,7 @@ start_in_loop (gpointer data)
 void
 gst_livekit_session_start (GstLiveKitSession * session, const GstLiveKitSessionSettings * settings)
 {
-  settings_copy (&session->settings, settings);
+  gst_livekit_session_settings_copy (&session->settings, settings);
   session->is_closed = FALSE;
   lk_loop_start (session->loop);
   lk_loop_post (session->loop, start_in_loop, session, NULL);
@@ -247,11 +236,14 @@ unpublish_drained_in_loop (gpointer data)
 {
   Finish *finish = data;
   GstLiveKitSession *session = finish->session;
-  Finish *next = g_new (Finish, 1);
+  Finish *next;
 
+  if (gst_livekit_session_get_user (session, GST_LIVEKIT_ROLE_PUBLISHER) == NULL)
+    return;
   gst_livekit_session_unpublish_all_in_loop (session);
   if (session->publisher)
     gst_livekit_peer_negotiate_in_loop (session->publisher);
+  next = g_new (Finish, 1);
   *next = *finish;
   finish->destroy = NULL;
   lk_loop_post (session->loop, finished_in_loop, next, finish_free);
@@ -273,7 +265,7 @@ latency_in_loop (gpointer data)
   GstLiveKitSession *session = data;
 
   session->latency_timer = 0;
-  /* Not the host's: its state lock is held by whoever waits for this loop to stop. */
+  /* Not an element's: its state lock is held by whoever waits for this loop to stop. */
   if (session->publisher)
     gst_livekit_peer_recalculate_latency_in_loop (session->publisher);
   if (session->subscriber && session->subscriber != session->publisher)
@@ -331,24 +323,6 @@ gst_livekit_session_child_failed (GstLiveKitSession * session, const gchar * why
   call->session = session;
   call->text = g_strdup (why);
   lk_loop_post (session->loop, child_failed_in_loop, call, call_free);
-}
-
-static void
-paused_in_loop (gpointer data)
-{
-  Call *call = data;
-
-  lk_room_set_paused_in_loop (call->session->room, call->number);
-}
-
-void
-gst_livekit_session_set_paused (GstLiveKitSession * session, gboolean is_paused)
-{
-  Call *call = g_new0 (Call, 1);
-
-  call->session = session;
-  call->number = is_paused;
-  lk_loop_post (session->loop, paused_in_loop, call, call_free);
 }
 
 static void

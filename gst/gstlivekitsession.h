@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gstlivekitsession: one participant in a room: the room, its peers, and the tracks of both directions.
  *
- * Owned by the element that started it; its webrtcbins and tracks are children of that element (the host). */
+ * One element publishes in it, one subscribes, or one of them alone. Each may come and go; the last one that leaves ends it. Its
+ * webrtcbins are in a bin that is a child of one of the two, the tracks of each direction are children of its element. */
 #pragma once
 
 #include <gst/gst.h>
@@ -13,17 +14,27 @@
 G_BEGIN_DECLS
 
 typedef struct _GstLiveKitSession GstLiveKitSession;
+typedef struct _GstLiveKitRegistry GstLiveKitRegistry;
 
-/* Copied at the start. */
+typedef enum
+{
+  GST_LIVEKIT_ROLE_PUBLISHER,
+  GST_LIVEKIT_ROLE_SUBSCRIBER,
+  GST_LIVEKIT_N_ROLES
+} GstLiveKitRole;
+
 typedef struct
 {
   LkRoomSettings room;
   gboolean relay_only;
   const gchar *stun_server;     /* in place of the server's; NULL = those */
   const gchar *const *turn_servers;     /* the same; turn: or turns: URIs with credentials */
-  guint latency_ms;
+  guint latency_ms;             /* of the subscriber, as the next */
   gboolean shows_rtp;
 } GstLiveKitSessionSettings;
+
+void gst_livekit_session_settings_copy (GstLiveKitSessionSettings * to, const GstLiveKitSessionSettings * from);
+void gst_livekit_session_settings_clear (GstLiveKitSessionSettings * settings);
 
 typedef enum
 {
@@ -63,15 +74,21 @@ typedef struct
   GstLiveKitRemoteTrackDelegate remote_track;   /* the same @data */
 } GstLiveKitSessionDelegate;
 
-GstLiveKitSession *gst_livekit_session_new (GstBin * host, const GstLiveKitSessionDelegate * delegate, gpointer data);
+/* @registry: where others find it, or NULL. */
+GstLiveKitSession *gst_livekit_session_new (GstLiveKitRegistry * registry);
 GstLiveKitSession *gst_livekit_session_ref (GstLiveKitSession * session);
-void gst_livekit_session_unref (GstLiveKitSession * session);   /* the last one after stop */
+void gst_livekit_session_unref (GstLiveKitSession * session);   /* the last one after the last leave */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstLiveKitSession, gst_livekit_session_unref)
 
-/* Application thread. start never waits. stop says goodbye (500 ms at most), takes the peers down and ends the loop, in
- * less than two seconds in all; no callback comes after it. FALSE: a webrtcbin was stuck and had to be left behind. */
-void gst_livekit_session_start (GstLiveKitSession * session, const GstLiveKitSessionSettings * settings);
-gboolean gst_livekit_session_stop (GstLiveKitSession * session);
+/* Application thread. @element takes the role, which nobody has: the first one's settings start the session, a later one is told
+ * by its delegate how things are. Neither waits for the network. FALSE: the session's token does not allow it, and the role is given back.
+ * The last leave says goodbye (500 ms at most), takes the peers down and ends the loop; any takes less than two seconds, and no
+ * callback comes after it. FALSE: something was stuck and had to be left behind. */
+gboolean gst_livekit_session_enter (GstLiveKitSession * session, GstLiveKitRole role, GstBin * element,
+    const GstLiveKitSessionDelegate * delegate, gpointer data, const GstLiveKitSessionSettings * settings, GError ** error);
+gboolean gst_livekit_session_leave (GstLiveKitSession * session, GstLiveKitRole role);
+/* PAUSED to PLAYING, and back. Paused at first. */
+void gst_livekit_session_set_playing (GstLiveKitSession * session, GstLiveKitRole role, gboolean is_playing);
 
 /* Room loop. The format of a layer has become known, or another one; its frames have another size. */
 void gst_livekit_session_format_known_in_loop (GstLiveKitSession * session, GstLiveKitLayer * layer);
@@ -88,7 +105,7 @@ void gst_livekit_session_update_choice (GstLiveKitSession * session);   /* choos
 void gst_livekit_session_push_eos (GstLiveKitSession * session);        /* on all pads of remote tracks */
 void gst_livekit_session_recalculate_latency (GstLiveKitSession * session);
 void gst_livekit_session_child_failed (GstLiveKitSession * session, const gchar * why);
-void gst_livekit_session_set_paused (GstLiveKitSession * session, gboolean is_paused);   /* TRUE at the start */
+gboolean gst_livekit_session_is_over (GstLiveKitSession * session);     /* it has ended by itself */
 void gst_livekit_session_set_reconnect_timeout (GstLiveKitSession * session, guint timeout_ms);
 void gst_livekit_session_update_participant (GstLiveKitSession * session, const gchar * name, const gchar * metadata,
     GHashTable * attributes);

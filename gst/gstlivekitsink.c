@@ -547,7 +547,6 @@ gst_livekit_sink_prepare (GstLiveKitBin * bin, GstLiveKitSessionDelegate * deleg
 {
   delegate->get_track_settings = get_track_settings;
   delegate->track_muted = on_session_layer_muted;
-  settings->room.needs_publish = TRUE;
 }
 
 static void
@@ -587,6 +586,7 @@ gst_livekit_sink_class_init (GstLiveKitSinkClass * klass)
 
   element_class->request_new_pad = gst_livekit_sink_request_new_pad;
   element_class->release_pad = gst_livekit_sink_release_pad;
+  bin_class->role = GST_LIVEKIT_ROLE_PUBLISHER;
   bin_class->prepare = gst_livekit_sink_prepare;
   bin_class->started = gst_livekit_sink_started;
   bin_class->stopping = gst_livekit_sink_stopping;

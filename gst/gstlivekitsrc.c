@@ -490,7 +490,6 @@ gst_livekit_src_prepare (GstLiveKitBin * bin, GstLiveKitSessionDelegate * delega
   delegate->track_changed = on_session_track_changed;
   delegate->remote_track.show_pad = show_pad;
   delegate->remote_track.hide_pad = hide_pad;
-  settings->room.needs_subscribe = TRUE;
   GST_OBJECT_LOCK (self);
   settings->latency_ms = self->latency_ms;
   settings->shows_rtp = self->output == GST_LIVEKIT_OUTPUT_RTP;
@@ -776,6 +775,7 @@ gst_livekit_src_class_init (GstLiveKitSrcClass * klass)
   object_class->finalize = gst_livekit_src_finalize;
   element_class->change_state = gst_livekit_src_change_state;
   element_class->send_event = gst_livekit_src_send_event;
+  bin_class->role = GST_LIVEKIT_ROLE_SUBSCRIBER;
   bin_class->prepare = gst_livekit_src_prepare;
   bin_class->started = gst_livekit_src_started;
   bin_class->stopping = gst_livekit_src_stopping;

@@ -93,11 +93,11 @@ publish_snapshot (GstLiveKitSession * session, const GstStructure * webrtc)
   add_remote_tracks (session, stats);
   if (webrtc)
     gst_structure_set (stats, "webrtc", GST_TYPE_STRUCTURE, webrtc, NULL);
-  GST_OBJECT_LOCK (session->host);
+  GST_OBJECT_LOCK (session->core);
   if (session->stats)
     gst_structure_free (session->stats);
   session->stats = stats;
-  GST_OBJECT_UNLOCK (session->host);
+  GST_OBJECT_UNLOCK (session->core);
 }
 
 static void
@@ -120,8 +120,8 @@ gst_livekit_session_get_stats (GstLiveKitSession * session)
 {
   GstStructure *stats;
 
-  GST_OBJECT_LOCK (session->host);
+  GST_OBJECT_LOCK (session->core);
   stats = session->stats ? gst_structure_copy (session->stats) : gst_structure_new_empty ("livekit-stats");
-  GST_OBJECT_UNLOCK (session->host);
+  GST_OBJECT_UNLOCK (session->core);
   return stats;
 }

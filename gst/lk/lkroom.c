@@ -606,6 +606,15 @@ lk_room_set_reconnect_timeout_in_loop (LkRoom * self, guint timeout_ms)
 }
 
 void
+lk_room_set_needs_in_loop (LkRoom * self, gboolean needs_publish, gboolean needs_subscribe)
+{
+  lk_loop_assert_current (self->loop);
+
+  self->needs_publish = needs_publish;
+  self->needs_subscribe = needs_subscribe;
+}
+
+void
 lk_room_set_paused_in_loop (LkRoom * self, gboolean is_paused)
 {
   lk_loop_assert_current (self->loop);

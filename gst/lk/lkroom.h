@@ -146,6 +146,8 @@ void lk_room_join_in_loop (LkRoom * room, const LkRoomSettings * settings);
 /* Says goodbye when there is a session (at most 500 ms), then CLOSED with LK_ERROR_CANCELLED or NULL. */
 void lk_room_leave_in_loop (LkRoom * room);
 void lk_room_set_reconnect_timeout_in_loop (LkRoom * room, guint timeout_ms);
+/* As in the settings, for the tokens of later joins. */
+void lk_room_set_needs_in_loop (LkRoom * room, gboolean needs_publish, gboolean needs_subscribe);
 
 LkRoomState lk_room_get_state (LkRoom * room);
 LkRoster *lk_room_get_roster (LkRoom * room);   /* not owned; valid until free */

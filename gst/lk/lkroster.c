@@ -742,6 +742,21 @@ lk_roster_get_local (LkRoster * roster)
 }
 
 void
+lk_roster_foreach_participant (LkRoster * roster, void (*func) (const LkParticipant * participant, gpointer data),
+    gpointer data)
+{
+  gboolean was_telling;
+
+  g_return_if_fail (roster != NULL && func != NULL);
+
+  was_telling = roster->is_telling;
+  roster->is_telling = TRUE;
+  for (GList * link = roster->participants.head; link; link = link->next)
+    func (&((Member *) link->data)->info, data);
+  roster->is_telling = was_telling;
+}
+
+void
 lk_roster_foreach_track (LkRoster * roster, void (*func) (const LkPublication * publication, gpointer data),
     gpointer data)
 {

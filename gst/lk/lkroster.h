@@ -78,6 +78,8 @@ const LkParticipant *lk_roster_find_participant (LkRoster * roster, const gchar 
 const LkParticipant *lk_roster_find_identity (LkRoster * roster, const gchar * identity);
 const LkPublication *lk_roster_find_track (LkRoster * roster, const gchar * track_sid);
 const LkParticipant *lk_roster_get_local (LkRoster * roster);   /* NULL before the join */
+void lk_roster_foreach_participant (LkRoster * roster, void (*func) (const LkParticipant * participant, gpointer data),
+    gpointer data);            /* others, without us */
 void lk_roster_foreach_track (LkRoster * roster, void (*func) (const LkPublication * publication, gpointer data),
     gpointer data);
 /* The participant's track whose sid, else whose unique name, is @track. Used by patterns. */

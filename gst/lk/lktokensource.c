@@ -349,3 +349,19 @@ lk_token_source_check (LkTokenSource * self, const gchar * room, gboolean needs_
   return claims && lk_token_check (claims, room, now_s, error)
       && lk_token_check_grants (claims, needs_publish, needs_subscribe, error);
 }
+
+const gchar *
+lk_token_source_get_url (LkTokenSource * self)
+{
+  return self->kind == LK_TOKEN_SOURCE_URL ? self->url : NULL;
+}
+
+void
+lk_token_source_read_literal (LkTokenSource * self, gchar ** room, gchar ** identity)
+{
+  g_autoptr (LkTokenAnswer) answer = self->kind == LK_TOKEN_SOURCE_LITERAL ? answer_literal (self, NULL) : NULL;
+  g_autoptr (LkTokenClaims) claims = answer ? lk_token_read (answer->token, NULL) : NULL;
+
+  *room = claims ? g_strdup (claims->room) : NULL;
+  *identity = claims ? g_strdup (claims->identity) : NULL;
+}
