@@ -81,10 +81,21 @@ expect_identity (GstElement * element, const gchar * wanted)
 
 /* --- one session --- */
 
+/* What the context carries shall not outlive it. */
+static void
+watch_registry (ElementFixture * f, gint * gone)
+{
+  g_autoptr (GstContext) context = gst_element_get_context (f->pipeline, CONTEXT_TYPE);
+  const GValue *registry = gst_structure_get_value (gst_context_get_structure (context), "registry");
+
+  g_object_weak_ref (g_value_get_object (registry), note_disposal, gone);
+}
+
 GST_START_TEST (test_one_session)
 {
   ElementFixture *f = element_fixture_new (factories[__i__]);
   GstElement *other = add_other (f, factories[!__i__]);
+  gint gone = FALSE;
 
   element_fixture_play (f);
   wait_joined (f, 2);
@@ -99,7 +110,9 @@ GST_START_TEST (test_one_session)
   element_fixture_set_state (f, GST_STATE_PLAYING);
   wait_joined (f, 2);
   fail_unless_equals_int (fake_server_n_joins (f->server), 2);
+  watch_registry (f, &gone);
   element_fixture_free (f);
+  element_wait_until (g_atomic_int_get (&gone));
 }
 
 GST_END_TEST;

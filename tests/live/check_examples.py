@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The examples do what they say."""
 
+import array
 import contextlib
 import pathlib
 import signal
@@ -138,4 +139,31 @@ def test_example_brightness(bench):
     wait_until(lambda: len(values('alice')) > 1 and len(values('bob')) > 1, 'both cameras')
     check_at_least(values('alice')[-1], 200, 'brightness of white')
     check(values('bob')[-1] < 30, 'brightness of black: %s', values('bob'))
+    example.stop()
+
+
+def loudest(file):
+    """The largest sample of the last tenth of a second of a file of 16-bit stereo sound."""
+    data = file.read_bytes()[-19200:] if file.exists() else b''
+    samples = array.array('h', data[:len(data) // 2 * 2])
+    return max((abs(sample) for sample in samples), default=0)
+
+
+def test_example_echo(bench):
+    """echo: one participant that says what it hears, and is silent when nobody speaks; it does not hear itself."""
+    bench.start_server()
+    example = Example(bench, 'echo', bench.room, 'parrot', '300')
+    bench.wait_published('parrot', 1)
+    file = pathlib.Path(bench.temporary) / 'heard.raw'
+    bench.launch('carol', '%s ! opusdec ! audioconvert ! audio/x-raw,format=S16LE,channels=2,rate=48000 ! filesink '
+                 'buffer-mode=unbuffered location=%s' % (bench.element('src', 'carol', tracks='parrot/audio'), file))
+    wait_until(lambda: file.exists() and file.stat().st_size > 192000 and loudest(file) < 100, 'it is silent', 60)
+    for _ in range(2):
+        alice = bench.launch('alice', '%s ! %s' % (TONE, bench.element('sink', 'alice')))
+        wait_until(lambda: loudest(file) > 1000, 'the echo is heard', 60)
+        check_equal(sorted(bench.server.participants(bench.room)), ['alice', 'carol', 'parrot'], 'participants')
+        alice.end()
+        wait_until(lambda: loudest(file) < 100, 'it is silent again', 60)
+    check_equal(example.printed().count('listening to alice'), 2, 'times that it listened')
+    check_equal(example.printed().count('listening'), 2, 'times that it listened to anybody')
     example.stop()
