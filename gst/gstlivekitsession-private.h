@@ -56,6 +56,7 @@ struct _GstLiveKitSession
   GHashTable *mid_to_track;     /* as the last description said */
   GHashTable *waiting_pads;     /* mid -> GstPad that came before its track was known, owned */
   gboolean reconcile_is_posted, latency_is_posted, no_more_tracks_told;
+  gboolean subscriber_rests;    /* it is paused while the publisher plays: nothing shall come */
   guint64 tick, orphan_timer, latency_timer;
   gint64 restart_us;            /* when ICE was restarted because of silence, 0 = it was not */
   gboolean quiet_is_fine;       /* the path was proved although nothing came: nobody sends anything */

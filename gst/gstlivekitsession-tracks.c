@@ -432,6 +432,8 @@ choose (GstLiveKitSession * session)
     const LkPublication *publication = g_ptr_array_index (publications, i);
     GstLiveKitInterest interest = user->delegate.choose (session, publication, user->data);
 
+    if (interest == GST_LIVEKIT_INTEREST_SUBSCRIBED && session->subscriber_rests)
+      interest = GST_LIVEKIT_INTEREST_SHOWN;
     if (interest != GST_LIVEKIT_INTEREST_NONE)
       g_hash_table_insert (choices, publication->sid, g_memdup2 (&(Choice) {
               publication, interest}, sizeof (Choice)));
@@ -712,7 +714,7 @@ gst_livekit_session_drop_remote_in_loop (GstLiveKitSession * session, GDestroyNo
   g_ptr_array_set_size (session->orphans, 0);
   g_hash_table_remove_all (session->remote_tracks);
   g_hash_table_remove_all (session->told_settings);
-  session->no_more_tracks_told = FALSE;
+  session->no_more_tracks_told = session->subscriber_rests = FALSE;
   return n;
 }
 

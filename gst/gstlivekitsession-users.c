@@ -134,12 +134,36 @@ move_home (GstLiveKitSession * session, GstBin * home)
   gst_livekit_core_move (session->core, home);
 }
 
+static void
+rest_in_loop (gpointer data)
+{
+  GstLiveKitSession *session = data;
+
+  session->subscriber_rests = TRUE;
+  gst_livekit_session_reconcile_later (session);
+}
+
+static void
+wake_in_loop (gpointer data)
+{
+  GstLiveKitSession *session = data;
+
+  if (session->subscriber_rests)
+    gst_livekit_session_reconcile_later (session);
+  session->subscriber_rests = FALSE;
+}
+
 void
 gst_livekit_session_set_playing (GstLiveKitSession * session, GstLiveKitRole role, gboolean is_playing)
 {
   take_turn (session);
   session->is_playing[role] = is_playing;
   follow_members (session);
+  /* When all are paused nothing flows, and nothing has to be asked for again. */
+  if (role == GST_LIVEKIT_ROLE_SUBSCRIBER && is_playing)
+    lk_loop_post (session->loop, wake_in_loop, session, NULL);
+  else if (role == GST_LIVEKIT_ROLE_SUBSCRIBER && session->is_playing[GST_LIVEKIT_ROLE_PUBLISHER])
+    lk_loop_post (session->loop, rest_in_loop, session, NULL);
   give_turn (session);
 }
 

@@ -4,7 +4,7 @@
 import os
 import re
 
-from harness import Child, check, check_at_least, check_at_most, check_equal, wait_until
+from harness import Child, check, check_at_least, check_at_most, check_equal, let_pass, wait_until
 
 CAMERA = 'videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 ! vp8enc deadline=1'
 ME = 'agent'
@@ -189,6 +189,34 @@ def test_duplex_removals_v0(bench):
     bench.start_server()
     bench.start_v0_proxy()
     removals(bench)
+
+
+def test_duplex_pause(bench):
+    """Either is paused while the other goes on; a paused source is sent nothing."""
+    bench.start_server()
+    alice = start_alice(bench)
+    pieces = start_both(bench)
+    alice.wait_more('viewer')
+    wait_until(lambda: received(pieces) > 0, 'the source is sent something')
+    pieces.ask('pause out', 'paused')
+    pieces.wait_more('in')
+    pieces.ask('play out', 'playing')
+    alice.wait_more('viewer')
+    pieces.ask('pause in', 'paused')
+    alice.wait_more('viewer')
+    wait_until(lambda: received(pieces) == 0, 'nothing comes for the source', 60)
+    pieces.ask('play in', 'playing')
+    pieces.wait_more('in')
+    alice.wait_more('viewer')
+    pieces.end()
+    alice.end()
+
+
+def received(pieces):
+    """Packets that came for the source in two seconds, by statistics that are up to one second old."""
+    before = stats_number(pieces, 's', 'packets-received')
+    let_pass(2)
+    return stats_number(pieces, 's', 'packets-received') - before
 
 
 def test_duplex_resume(bench):

@@ -147,6 +147,13 @@ remove_piece (App * app, const gchar * name)
 }
 
 static void
+play (App * app, const gchar * name, gboolean is_playing)
+{
+  gst_element_set_state (find (app, name)->bin, is_playing ? GST_STATE_PLAYING : GST_STATE_PAUSED);
+  emit (is_playing ? "playing" : "paused", name, "", 0);
+}
+
+static void
 count (App * app, const gchar * name)
 {
   Piece *piece = find (app, name);
@@ -214,9 +221,9 @@ run_command (App * app, gchar ** words)
   else if (n == 2 && g_str_equal (name, "remove"))
     remove_piece (app, words[1]);
   else if (n == 2 && g_str_equal (name, "pause"))
-    gst_element_set_state (find (app, words[1])->bin, GST_STATE_PAUSED);
+    play (app, words[1], FALSE);
   else if (n == 2 && g_str_equal (name, "play"))
-    gst_element_set_state (find (app, words[1])->bin, GST_STATE_PLAYING);
+    play (app, words[1], TRUE);
   else if (n == 3 && g_str_equal (name, "state"))
     set_state (app, *words[1] == '1', words[2]);
   else if (n == 1 && g_str_equal (name, "hand-on"))
