@@ -3,18 +3,19 @@
  *
  *     echo ROOM [IDENTITY [MILLISECONDS]]
  *
- * How to get in comes from the environment, as for record-one. Put something else in place of the queue "later", and it is an agent that
- * answers. livekitsrc never shows what its own participant says, so that the echo does not hear itself. */
+ * How to get in comes from the environment, as for record-one. Put something else in place of the queue "later", and it
+ * is an agent that answers. livekitsrc never shows what its own participant says, so that the echo does not hear
+ * itself. */
 #include <glib-unix.h>
 #include <stdlib.h>
 #include <gst/gst.h>
 
-/* The two have the room and the identity in common, so they are one participant with one connection. The silence keeps the mixer
- * going, and the track published, while nobody is there. */
+/* The two have the room and the identity in common, so they are one participant with one connection. The silence keeps
+ * the mixer going, and the track published, while nobody is there. */
 #define PIPELINE "livekitsrc name=ears tracks=*/audio " \
     "audiotestsrc is-live=true wave=silence ! audio/x-raw,rate=48000,channels=2 ! mixer. " \
-    "audiomixer name=mixer ! queue name=later max-size-time=0 max-size-bytes=0 max-size-buffers=0 ! audioconvert ! opusenc ! " \
-    "livekitsink name=mouth"
+    "audiomixer name=mixer ! queue name=later max-size-time=0 max-size-bytes=0 max-size-buffers=0 " \
+    "! audioconvert ! opusenc ! livekitsink name=mouth"
 
 typedef struct
 {

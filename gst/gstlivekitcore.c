@@ -105,9 +105,20 @@ gst_livekit_core_set_clock (GstElement * element, GstClock * clock)
   return clock == NULL || GST_ELEMENT_CLASS (gst_livekit_core_parent_class)->set_clock (element, clock);
 }
 
+/* What is inside comes and goes with the network; our state is what the elements say. */
+static void
+gst_livekit_core_handle_message (GstBin * bin, GstMessage * message)
+{
+  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ASYNC_START || GST_MESSAGE_TYPE (message) == GST_MESSAGE_ASYNC_DONE)
+    gst_message_unref (message);
+  else
+    GST_BIN_CLASS (gst_livekit_core_parent_class)->handle_message (bin, message);
+}
+
 static void
 gst_livekit_core_class_init (GstLiveKitCoreClass * klass)
 {
+  GST_BIN_CLASS (klass)->handle_message = gst_livekit_core_handle_message;
   GST_ELEMENT_CLASS (klass)->set_clock = gst_livekit_core_set_clock;
 }
 

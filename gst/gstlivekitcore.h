@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitcore: the bin that a session's webrtcbins are in. It has no pads and a state of its own, so that it can be moved from
- * one element to another while media flows through what is inside. */
+/* gstlivekitcore: the bin that a session's webrtcbins are in. It has no pads and a state of its own, so that it can be
+ * moved from one element to another while media flows through what is inside. */
 #pragma once
 
 #include <gst/gst.h>

@@ -63,8 +63,8 @@ typedef struct
   GstPad *src_pad;              /* RTP */
 } GstLiveKitLayerFormat;
 
-/* Room loop, by the session: whether it has the layer. What was posted on the loop and comes later does not reach the delegate, whose
- * element may be gone while the session goes on. */
+/* Room loop, by the session: whether it has the layer. What was posted on the loop and comes later does not reach the
+ * delegate, whose element may be gone while the session goes on. */
 void gst_livekit_layer_set_listed_in_loop (GstLiveKitLayer * layer, gboolean is_listed);
 
 /* Room loop, by the track. attach holds on to the present format, and tells it; FALSE when there is none yet. The packets

@@ -187,7 +187,8 @@ gst_livekit_registry_leave (GstLiveKitRegistry * self, GstLiveKitSession * sessi
 
   g_mutex_lock (&self->lock);
   is_stray = g_ptr_array_find_with_equal_func (self->strays, session, is_stray_of_session, &index);
-  entry = is_stray ? g_ptr_array_index (self->strays, index) : g_hash_table_find (self->entries, is_of_session, session);
+  entry = is_stray ? g_ptr_array_index (self->strays, index) :
+      g_hash_table_find (self->entries, is_of_session, session);
   entry->is_taken[role] = FALSE;
   for (guint i = 0; i < GST_LIVEKIT_N_ROLES; i++)
     is_last &= !entry->is_taken[i];

@@ -41,8 +41,8 @@ gboolean gst_livekit_remote_track_attach_in_loop (GstLiveKitRemoteTrack * track,
 void gst_livekit_remote_track_detach_in_loop (GstLiveKitRemoteTrack * track);
 /* The track has ended: EOS on its pad, then it is hidden; what comes later is dropped. */
 void gst_livekit_remote_track_end_in_loop (GstLiveKitRemoteTrack * track);
-/* Its element goes, although the track goes on: what comes later is dropped, and nobody uses element or pad when @left (@data) has been
- * called, on a pool thread. */
+/* Its element goes, although the track goes on: what comes later is dropped, and nobody uses element or pad when @left
+ * (@data) has been called, on a pool thread. */
 void gst_livekit_remote_track_leave_in_loop (GstLiveKitRemoteTrack * track, GDestroyNotify left, gpointer data);
 /* At the stop, when the peer is down and nothing streams: frees the elements at once. Any thread. */
 void gst_livekit_remote_track_dispose (GstLiveKitRemoteTrack * track);

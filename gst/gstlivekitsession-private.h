@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitsession-private: shared by gstlivekitsession.c (life), -users.c (whose it is), -peers.c, -room.c, -tracks.c (both
- * directions' tracks) and gstlivekitstats.c. */
+/* gstlivekitsession-private: shared by gstlivekitsession.c (life), -users.c (whose it is), -peers.c, -room.c, -tracks.c
+ * (both directions' tracks) and gstlivekitstats.c. */
 #pragma once
 
 #include "gstlivekitcore.h"

@@ -68,6 +68,7 @@ static GstLiveKitLocalTrack *
 group_layer (GstLiveKitSession * session, GstLiveKitLayer * layer)
 {
   LkTrackKind kind = gst_livekit_layer_get_kind (layer);
+  GstElement *publisher = GST_ELEMENT (session->users[GST_LIVEKIT_ROLE_PUBLISHER].bin);
   GstLiveKitTrackSettings settings = { NULL, };
   GstLiveKitLocalTrack *track = NULL;
 
@@ -77,8 +78,7 @@ group_layer (GstLiveKitSession * session, GstLiveKitLayer * layer)
       track = g_ptr_array_index (session->local_tracks, i);
   }
   if (track == NULL) {
-    track = gst_livekit_local_track_new (session->loop, GST_ELEMENT (session->users[GST_LIVEKIT_ROLE_PUBLISHER].bin), kind,
-        settings.group, get_layer_settings, session);
+    track = gst_livekit_local_track_new (session->loop, publisher, kind, settings.group, get_layer_settings, session);
     g_ptr_array_add (session->local_tracks, track);
   }
   gst_livekit_local_track_add_layer (track, layer);

@@ -228,7 +228,8 @@ check_token (GstLiveKitSession * session, GstLiveKitRole role, GError ** error)
 
 gboolean
 gst_livekit_session_enter (GstLiveKitSession * session, GstLiveKitRole role, GstBin * element,
-    const GstLiveKitSessionDelegate * delegate, gpointer data, const GstLiveKitSessionSettings * settings, GError ** error)
+    const GstLiveKitSessionDelegate * delegate, gpointer data, const GstLiveKitSessionSettings * settings,
+    GError ** error)
 {
   GstLiveKitSessionUser user = { element, *delegate, data, settings->latency_ms, settings->shows_rtp };
   Entrance *entrance;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gstlivekitsession: one participant in a room: the room, its peers, and the tracks of both directions.
  *
- * One element publishes in it, one subscribes, or one of them alone. Each may come and go; the last one that leaves ends it. Its
- * webrtcbins are in a bin that is a child of one of the two, the tracks of each direction are children of its element. */
+ * One element publishes in it, one subscribes, or one of them alone. Each may come and go; the last one that leaves
+ * ends it. Its webrtcbins are in a bin that is a child of one of the two, the tracks of each direction are children of
+ * its element. */
 #pragma once
 
 #include <gst/gst.h>
@@ -80,12 +81,14 @@ GstLiveKitSession *gst_livekit_session_ref (GstLiveKitSession * session);
 void gst_livekit_session_unref (GstLiveKitSession * session);   /* the last one after the last leave */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstLiveKitSession, gst_livekit_session_unref)
 
-/* Application thread. @element takes the role, which nobody has: the first one's settings start the session, a later one is told
- * by its delegate how things are. Neither waits for the network. FALSE: the session's token does not allow it, and the role is given back.
- * The last leave says goodbye (500 ms at most), takes the peers down and ends the loop; any takes less than two seconds, and no
- * callback comes after it. FALSE: something was stuck and had to be left behind. */
+/* Application thread. @element takes the role, which nobody has: the first one's settings start the session, a later
+ * one is told by its delegate how things are. Neither waits for the network. FALSE: the session's token does not allow
+ * it, and the role is given back. The last leave says goodbye (500 ms at most), takes the peers down and ends the loop;
+ * any takes less than two seconds, and no callback comes after it. FALSE: something was stuck and had to be left
+ * behind. */
 gboolean gst_livekit_session_enter (GstLiveKitSession * session, GstLiveKitRole role, GstBin * element,
-    const GstLiveKitSessionDelegate * delegate, gpointer data, const GstLiveKitSessionSettings * settings, GError ** error);
+    const GstLiveKitSessionDelegate * delegate, gpointer data, const GstLiveKitSessionSettings * settings,
+    GError ** error);
 gboolean gst_livekit_session_leave (GstLiveKitSession * session, GstLiveKitRole role);
 /* PAUSED to PLAYING, and back. Paused at first. */
 void gst_livekit_session_set_playing (GstLiveKitSession * session, GstLiveKitRole role, gboolean is_playing);

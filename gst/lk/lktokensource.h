@@ -48,8 +48,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (LkTokenSource, lk_token_source_unref)
 /* Whether asking again can give another token than before (a key or a URL can, a literal cannot). */
 gboolean lk_token_source_is_renewable (LkTokenSource * source);
 
-/* What can be known without asking: where tokens come from, NULL when it is not from a URL; and whom a literal one names, each
- * NULL when it names none. The caller frees room and identity. */
+/* What can be known without asking: where tokens come from, NULL when it is not from a URL; and whom a literal one
+ * names, each NULL when it names none. The caller frees room and identity. */
 const gchar *lk_token_source_get_url (LkTokenSource * source);
 void lk_token_source_read_literal (LkTokenSource * source, gchar ** room, gchar ** identity);
 

@@ -337,7 +337,7 @@ GST_START_TEST (test_differences)
         g_strdup (differences[__i__].value);
   g_object_set (other, differences[__i__].property, value, NULL);
   gst_bin_add (GST_BIN (f->pipeline), other);
-  element_fixture_play (f);
+  element_fixture_set_state (f, GST_STATE_PLAYING);
   wait_joined (f, 2);
   fail_unless_equals_int (fake_server_n_joins (f->server), differences[__i__].is_same ? 1 : 2);
   element_fixture_free (f);

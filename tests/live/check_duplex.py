@@ -40,7 +40,7 @@ class Pieces(Child):
         self.ask('state %d %s' % (pipeline, state), 'state', number=pipeline)
 
     def count(self, name):
-        """Buffers so far; the longest time between two, and the most that a timestamp was off, since the last count, in ms."""
+        """Buffers so far; since the last count, in ms: longest time between two, most that a timestamp was off."""
         line = self.ask('count ' + name, 'count', name=name)
         longest, off = map(int, line['text'].split())
         return line['number'], longest, off
@@ -245,7 +245,7 @@ def check_times(bench, pieces):
 
 
 def test_duplex_pipelines(bench):
-    """Two pipelines are two participants, and one when the application hands the context on; timestamps are each pipeline's own."""
+    """Two pipelines are one participant when the application hands the context on; timestamps are their own."""
     bench.start_server()
     alice = start_alice(bench)
     pieces = Pieces(bench)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * livepieces: two pipelines whose pieces come and go, for the live tests. Prints JSON lines as livelaunch does, with "event".
+ * livepieces: two pipelines whose pieces come and go, for the live tests. Prints JSON lines as livelaunch does. Each
+ * src pad that a livekitsrc shows feeds a fakesink. The second pipeline's running time is ahead of the first one's by
+ * LEAD.
  *
- * Each src pad that a livekitsrc shows feeds a fakesink. The second pipeline's running time is ahead of the first one's by LEAD.
- *
- * Commands on standard input: "add 0|1 NAME DESCRIPTION" (a bin of that name into the first or second pipeline, in its state),
- * "remove NAME" (to NULL, then out of its pipeline), "pause NAME" and "play NAME", "state 0|1 null|playing", "hand-on" (the second
- * pipeline gets the first one's contexts), "count NAME" (buffers that its fakesinks had; longest time between two of them and the most
- * by which a timestamp was not the running time, both since the last count and in ms), "get ELEMENT PROPERTY", "quit".
- */
+ * Commands on standard input: "add 0|1 NAME DESCRIPTION" (a bin of that name into the first or second pipeline, in its
+ * state), "remove NAME" (to NULL, then out of its pipeline), "pause NAME" and "play NAME", "state 0|1 null|playing",
+ * "hand-on" (the second pipeline gets the first one's contexts), "count NAME" (buffers that its fakesinks had; longest
+ * time between two of them and the most by which a timestamp was not the running time, both since the last count and in
+ * ms), "get ELEMENT PROPERTY", "quit". */
 
 #include <stdio.h>
 #include <glib-unix.h>
