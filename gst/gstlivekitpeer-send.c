@@ -309,6 +309,30 @@ new_section (GstLiveKitPeer * peer, const GstLiveKitCodec * codec, guint n_layer
   return section;
 }
 
+static gboolean
+is_busy (GstPad * source)
+{
+  if (!g_rec_mutex_trylock (GST_PAD_GET_STREAM_LOCK (source)))
+    return TRUE;
+  GST_PAD_STREAM_UNLOCK (source);
+  return FALSE;
+}
+
+gboolean
+gst_livekit_peer_is_sending_in_loop (GstLiveKitPeer * peer)
+{
+  gboolean is_sending = FALSE;
+
+  lk_loop_assert_current (peer->loop);
+  for (guint i = 0; i < peer->send_sections->len; i++) {
+    GstLiveKitSendSection *section = g_ptr_array_index (peer->send_sections, i);
+
+    for (guint s = 0; s < section->sources->len; s++)
+      is_sending |= is_busy (g_ptr_array_index (section->sources, s));
+  }
+  return is_sending;
+}
+
 void
 gst_livekit_peer_set_send_offset_in_loop (GstLiveKitPeer * peer, GstClockTimeDiff offset)
 {

@@ -76,6 +76,8 @@ void gst_livekit_peer_remove_source_in_loop (GstLiveKitPeer * peer, GstLiveKitSe
     GstPad * src_pad);
 void gst_livekit_peer_close_section_in_loop (GstLiveKitPeer * peer, GstLiveKitSendSection * section);
 
+/* Whether a source's thread is inside now. */
+gboolean gst_livekit_peer_is_sending_in_loop (GstLiveKitPeer * peer);
 /* What is to be added to the running times of sources to make them webrtcbin's: they may be in another pipeline. */
 void gst_livekit_peer_set_send_offset_in_loop (GstLiveKitPeer * peer, GstClockTimeDiff offset);
 

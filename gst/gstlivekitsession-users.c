@@ -13,6 +13,9 @@
 
 /* The promise of a state change: down in less than two seconds. */
 #define LEAVE_LIMIT (1800 * G_TIME_SPAN_MILLISECOND)
+/* Between looks whether the last packets are out, and how many: 500 ms. */
+#define DRAIN_STEP_MS 5
+#define DRAIN_STEPS 100
 
 GstLiveKitSessionUser *
 gst_livekit_session_get_user (GstLiveKitSession * session, GstLiveKitRole role)
@@ -266,6 +269,7 @@ typedef struct
 {
   GstLiveKitSession *session;
   GstLiveKitRole role;
+  guint n_waits;
   gboolean is_done;             /* stop_lock */
 } Exit;
 
@@ -287,6 +291,12 @@ leave_in_loop (gpointer data)
   GstLiveKitSession *session = exit->session;
   guint n_leaving = 0;
 
+  /* The server would bind packets of a track that has been unpublished to its section, and take no other track there. */
+  if (exit->role == GST_LIVEKIT_ROLE_PUBLISHER && session->publisher
+      && gst_livekit_peer_is_sending_in_loop (session->publisher) && exit->n_waits++ < DRAIN_STEPS) {
+    lk_loop_post_after (session->loop, DRAIN_STEP_MS, leave_in_loop, exit, NULL);
+    return;
+  }
   if (exit->role == GST_LIVEKIT_ROLE_PUBLISHER)
     gst_livekit_session_drop_local_in_loop (session);
   else
@@ -305,7 +315,7 @@ static gboolean
 leave_and_wait (GstLiveKitSession * session, GstLiveKitRole role)
 {
   gint64 deadline = g_get_monotonic_time () + LEAVE_LIMIT;
-  Exit exit = { session, role, FALSE };
+  Exit exit = { session, role, 0, FALSE };
   gboolean is_free = TRUE;
 
   lk_loop_post (session->loop, leave_in_loop, &exit, NULL);
@@ -316,6 +326,16 @@ leave_and_wait (GstLiveKitSession * session, GstLiveKitRole role)
     is_free = g_cond_wait_until (&session->stop_changed, &session->stop_lock, deadline);
   g_mutex_unlock (&session->stop_lock);
   return is_free;
+}
+
+/* When all are paused, what the publisher has sent last is held by webrtcbin's sinks, and its elements cannot stop. So
+ * webrtcbin plays on, and what comes for the subscriber waits at its pads. */
+static void
+let_go (GstLiveKitSession * session, GstBin * other)
+{
+  if (other == NULL || session->is_playing[GST_LIVEKIT_ROLE_SUBSCRIBER])
+    return;
+  gst_livekit_core_follow (session->core, GST_ELEMENT (other));
 }
 
 gboolean
@@ -332,10 +352,12 @@ gst_livekit_session_leave (GstLiveKitSession * session, GstLiveKitRole role)
   if (give_back (session, role)) {
     is_free = end (session);
   } else {
+    if (role == GST_LIVEKIT_ROLE_PUBLISHER)
+      let_go (session, other);
     is_free = leave_and_wait (session, role);
     if (session->home == bin)
       move_home (session, other);
-    if (other)
+    if (other && role == GST_LIVEKIT_ROLE_SUBSCRIBER)
       follow_members (session);
   }
   give_turn (session);

@@ -212,6 +212,32 @@ def test_duplex_pause(bench):
     alice.end()
 
 
+def test_duplex_paused_removal(bench):
+    """Both elements are paused, with media on its way to the network; the sink is removed all the same."""
+    bench.start_server()
+    alice = start_alice(bench)
+    pieces = start_both(bench)
+    alice.wait_more('viewer')
+    for _ in range(2):
+        pieces.ask('pause k', 'paused')
+        pieces.ask('pause s', 'paused')
+        wait_until(lambda: not viewed(alice), 'nothing is sent', 60)
+        pieces.remove('out')
+        pieces.ask('play s', 'playing')
+        pieces.wait_more('in')
+        pieces.add('out', speaker(bench))
+        alice.wait_more('viewer')
+    pieces.end()
+    alice.end()
+
+
+def viewed(alice):
+    """Frames that the viewer has got within a second."""
+    before = alice.count('viewer')[0]
+    let_pass(1)
+    return alice.count('viewer')[0] - before
+
+
 def received(pieces):
     """Packets that came for the source in two seconds, by statistics that are up to one second old."""
     before = stats_number(pieces, 's', 'packets-received')

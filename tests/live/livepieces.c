@@ -5,10 +5,10 @@
  * LEAD.
  *
  * Commands on standard input: "add 0|1 NAME DESCRIPTION" (a bin of that name into the first or second pipeline, in its
- * state), "remove NAME" (to NULL, then out of its pipeline), "pause NAME" and "play NAME", "state 0|1 null|playing",
- * "hand-on" (the second pipeline gets the first one's contexts), "count NAME" (buffers that its fakesinks had; longest
- * time between two of them and the most by which a timestamp was not the running time, both since the last count and in
- * ms), "get ELEMENT PROPERTY", "quit". */
+ * state), "remove NAME" (to NULL, then out of its pipeline), "pause NAME" and "play NAME" (a piece or an element of the
+ * first pipeline), "state 0|1 null|playing", "hand-on" (the second pipeline gets the first one's contexts), "count NAME"
+ * (buffers that its fakesinks had; longest time between two of them and the most by which a timestamp was not the running
+ * time, both since the last count and in ms), "get ELEMENT PROPERTY", "quit". */
 
 #include <stdio.h>
 #include <glib-unix.h>
@@ -149,7 +149,9 @@ remove_piece (App * app, const gchar * name)
 static void
 play (App * app, const gchar * name, gboolean is_playing)
 {
-  gst_element_set_state (find (app, name)->bin, is_playing ? GST_STATE_PLAYING : GST_STATE_PAUSED);
+  g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (app->pipelines[0]), name);
+
+  gst_element_set_state (element, is_playing ? GST_STATE_PLAYING : GST_STATE_PAUSED);
   emit (is_playing ? "playing" : "paused", name, "", 0);
 }
 
