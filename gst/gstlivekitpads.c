@@ -426,7 +426,8 @@ src_pad_stats (GstLiveKitSrcPad * self)
       "frames-received", G_TYPE_UINT64, counters.n_frames, "bytes-received", G_TYPE_UINT64, counters.n_bytes,
       "frames-dropped", G_TYPE_UINT64, counters.n_dropped, "key-frames-received", G_TYPE_UINT64,
       counters.n_key_frames, "key-frames-requested", G_TYPE_UINT64, counters.n_key_frame_requests,
-      "gaps", G_TYPE_UINT64, counters.n_gaps, NULL);
+      "gaps", G_TYPE_UINT64, counters.n_gaps,
+      "held-back-ms", G_TYPE_INT, counters.held_back_ms, NULL);
 }
 
 static gboolean
@@ -591,7 +592,7 @@ gst_livekit_src_pad_class_init (GstLiveKitSrcPadClass * klass)
   /**
    * GstLiveKitSrcPad:stats:
    *
-   * frames-received, bytes-received, frames-dropped, key-frames-received, key-frames-requested, gaps (uint64).
+   * frames-received, bytes-received, frames-dropped, key-frames-received, key-frames-requested, gaps (uint64); held-back-ms (int).
    */
   src_properties[SRC_PROP_STATS] = g_param_spec_boxed ("stats", "Statistics", "Counters of the track",
       GST_TYPE_STRUCTURE, flags);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include "gstlivekitelements.h"
 #include "gstlivekitsdp.h"
+#include "rtp/gstlivekitrtpextensions.h"
 
 #define GST_CAT_DEFAULT gst_livekit_debug
 
@@ -126,6 +127,7 @@ find_recv_section (GstLiveKitPeer * peer, const gchar * mid)
 static GstCaps *
 recv_caps (LkTrackKind kind, const gchar * mid)
 {
+  g_autofree gchar *capture_time = g_strdup_printf ("extmap-%u", GST_LIVEKIT_EXTENSION_CAPTURE_TIME);
   GstCaps *caps = gst_caps_new_empty ();
 
   for (const GstLiveKitCodec * codec = gst_livekit_codecs (); codec->encoding_name; codec++) {
@@ -135,7 +137,8 @@ recv_caps (LkTrackKind kind, const gchar * mid)
               "payload", G_TYPE_INT, codec->payload_type, "clock-rate", G_TYPE_INT, codec->clock_rate, NULL));
   }
   /* Each structure that has it writes a line. */
-  gst_structure_set (gst_caps_get_structure (caps, 0), "a-mid", G_TYPE_STRING, mid, NULL);
+  gst_structure_set (gst_caps_get_structure (caps, 0), "a-mid", G_TYPE_STRING, mid, capture_time, G_TYPE_STRING,
+      GST_LIVEKIT_CAPTURE_TIME_URI, NULL);
   return caps;
 }
 

@@ -350,6 +350,8 @@ set_up_rtpsession (GstElement * rtpsession)
 
   /* No waiting for a second packet of each source: SRTP has proved who sends. */
   g_object_set (rtpsession, "probation", 0, "rtcp-min-interval", (guint64) RTCP_MIN_INTERVAL, NULL);
+  /* Sender reports are about the capture. What upstream declares as latency is in the time of sending, which this would report. */
+  g_object_set (rtpsession, "rtcp-sync-send-time", FALSE, NULL);
   g_object_get (rtpsession, "internal-session", &session, NULL);
   g_object_set (session, "bandwidth", (gdouble) RTCP_BANDWIDTH, NULL);
 }
@@ -644,6 +646,13 @@ gst_livekit_peer_clear_stream_in_loop (GstLiveKitPeer * peer, GstPad * pad)
   lk_loop_assert_current (peer->loop);
   if (caps && gst_structure_get_uint (gst_caps_get_structure (caps, 0), "ssrc", &ssrc))
     gst_livekit_receive_gate_end_stream (peer->gate, ssrc);
+}
+
+void
+gst_livekit_peer_time_stream_in_loop (GstLiveKitPeer * peer, GstPad * pad, GstLiveKitStreamTime * stream)
+{
+  lk_loop_assert_current (peer->loop);
+  gst_livekit_receive_gate_time_stream (peer->gate, pad, stream);
 }
 
 typedef struct

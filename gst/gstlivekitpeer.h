@@ -6,6 +6,7 @@
 
 #include <gst/gst.h>
 #include "gstlivekitcodec.h"
+#include "gstlivekitsync.h"
 #include "lkloop.h"
 
 G_BEGIN_DECLS
@@ -87,6 +88,8 @@ gboolean gst_livekit_peer_want_sections_in_loop (GstLiveKitPeer * peer, guint n_
 void gst_livekit_peer_require_sections_in_loop (GstLiveKitPeer * peer, guint n_audio, guint n_video);
 /* Lets the data of a pad from pad_added flow, to where it was linked or, when @wanted is FALSE, nowhere. */
 void gst_livekit_peer_release_pad (GstPad * pad, gboolean wanted);
+/* Tells @stream when the packets on @pad were captured. */
+void gst_livekit_peer_time_stream_in_loop (GstLiveKitPeer * peer, GstPad * pad, GstLiveKitStreamTime * stream);
 /* Frees the jitter buffer and threads of the stream on @pad. */
 void gst_livekit_peer_clear_stream_in_loop (GstLiveKitPeer * peer, GstPad * pad);
 

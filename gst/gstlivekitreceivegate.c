@@ -6,12 +6,23 @@
 
 #include "gstlivekitreceivegate.h"
 
+#include <gst/rtp/rtp.h>
+#include <string.h>
 #include "gstlivekitelements.h"
+#include "rtp/gstlivekitrtpextensions.h"
 
 #define GST_CAT_DEFAULT gst_livekit_debug
 
 /* About a second of twenty tracks. What is beyond is lost, as it would be on the network. */
 #define MAX_HELD_PACKETS 4000
+/* Streams with sender reports; a peer has fewer sections. */
+#define MAX_REPORTS 1000
+
+typedef struct
+{
+  guint64 ntp;
+  guint32 rtp;
+} Report;
 
 struct _GstLiveKitReceiveGate
 {
@@ -21,6 +32,7 @@ struct _GstLiveKitReceiveGate
   GHashTable *known;            /* SSRC */
   GQueue held;                  /* GstBuffer, in order of arrival */
   GHashTable *ended;            /* SSRC */
+  GHashTable *reports;          /* SSRC -> Report */
   GArray *to_clear;             /* SSRC */
   GWeakRef demux;
   gboolean is_verified, answer_due, may_release;
@@ -64,6 +76,7 @@ gst_livekit_receive_gate_new (void)
   gate->known = g_hash_table_new (NULL, NULL);
   g_queue_init (&gate->held);
   gate->ended = g_hash_table_new (NULL, NULL);
+  gate->reports = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   gate->to_clear = g_array_new (FALSE, FALSE, sizeof (guint));
   g_weak_ref_init (&gate->demux, NULL);
   gate->last_packet_ms = (gint) now_ms ();
@@ -85,6 +98,7 @@ gst_livekit_receive_gate_unref (GstLiveKitReceiveGate * gate)
   g_queue_clear_full (&gate->held, (GDestroyNotify) gst_buffer_unref);
   g_hash_table_unref (gate->known);
   g_hash_table_unref (gate->ended);
+  g_hash_table_unref (gate->reports);
   g_array_unref (gate->to_clear);
   g_weak_ref_clear (&gate->demux);
   g_mutex_clear (&gate->lock);
@@ -135,6 +149,7 @@ gst_livekit_receive_gate_end_stream (GstLiveKitReceiveGate * gate, guint32 ssrc)
 
   g_mutex_lock (&gate->lock);
   g_hash_table_add (gate->ended, GUINT_TO_POINTER (number));
+  g_hash_table_remove (gate->reports, GUINT_TO_POINTER (number));
   g_array_append_val (gate->to_clear, number);
   g_mutex_unlock (&gate->lock);
 }
@@ -159,11 +174,115 @@ clear_ended (GstLiveKitReceiveGate * gate)
     g_signal_emit_by_name (demux, "clear-ssrc", g_array_index (to_clear, guint, i));
 }
 
+/* --- sender reports --- */
+
+static void
+take_report (GstLiveKitReceiveGate * gate, GstRTCPPacket * packet)
+{
+  Report report;
+  guint32 ssrc;
+
+  gst_rtcp_packet_sr_get_sender_info (packet, &ssrc, &report.ntp, &report.rtp, NULL, NULL);
+  g_mutex_lock (&gate->lock);
+  if (!g_hash_table_contains (gate->ended, GUINT_TO_POINTER (ssrc)) && (g_hash_table_size (gate->reports) < MAX_REPORTS
+          || g_hash_table_contains (gate->reports, GUINT_TO_POINTER (ssrc))))
+    g_hash_table_replace (gate->reports, GUINT_TO_POINTER (ssrc), g_memdup2 (&report, sizeof report));
+  g_mutex_unlock (&gate->lock);
+}
+
 static GstPadProbeReturn
 on_report (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+  GstRTCPBuffer rtcp = GST_RTCP_BUFFER_INIT;
+  GstRTCPPacket packet;
+
   clear_ended (data);
+  if (!gst_rtcp_buffer_validate_reduced (buffer) || !gst_rtcp_buffer_map (buffer, GST_MAP_READ, &rtcp))
+    return GST_PAD_PROBE_OK;
+  for (gboolean more = gst_rtcp_buffer_get_first_packet (&rtcp, &packet); more;
+      more = gst_rtcp_packet_move_to_next (&packet)) {
+    if (gst_rtcp_packet_get_type (&packet) == GST_RTCP_TYPE_SR)
+      take_report (data, &packet);
+  }
+  gst_rtcp_buffer_unmap (&rtcp);
   return GST_PAD_PROBE_OK;
+}
+
+typedef struct
+{
+  GstLiveKitReceiveGate *gate;
+  GstLiveKitStreamTime *stream;
+  guint clock_rate, capture_id;
+} TimedStream;
+
+static void
+timed_stream_free (gpointer data)
+{
+  TimedStream *timed = data;
+
+  gst_livekit_receive_gate_unref (timed->gate);
+  gst_livekit_stream_time_unref (timed->stream);
+  g_free (timed);
+}
+
+static void
+time_packet (TimedStream * timed, GstBuffer * packet)
+{
+  const Report *found;
+  Report report = { 0, };
+
+  g_mutex_lock (&timed->gate->lock);
+  found = g_hash_table_lookup (timed->gate->reports, GUINT_TO_POINTER (read_ssrc (packet)));
+  if (found)
+    report = *found;
+  g_mutex_unlock (&timed->gate->lock);
+  gst_livekit_stream_time_take_report (timed->stream, report.ntp, report.rtp);
+  gst_livekit_stream_time_take_packet (timed->stream, packet, timed->clock_rate, timed->capture_id);
+}
+
+static GstPadProbeReturn
+on_timed_packet (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  if (GST_PAD_PROBE_INFO_TYPE (info) & GST_PAD_PROBE_TYPE_BUFFER_LIST) {
+    GstBufferList *list = GST_PAD_PROBE_INFO_BUFFER_LIST (info);
+
+    for (guint i = 0; i < gst_buffer_list_length (list); i++)
+      time_packet (data, gst_buffer_list_get (list, i));
+  } else {
+    time_packet (data, GST_PAD_PROBE_INFO_BUFFER (info));
+  }
+  return GST_PAD_PROBE_OK;
+}
+
+static gboolean
+find_capture_id (GQuark field, const GValue * value, gpointer id)
+{
+  guint64 number;
+
+  if (G_VALUE_HOLDS_STRING (value) && g_str_has_prefix (g_quark_to_string (field), "extmap-")
+      && g_strcmp0 (g_value_get_string (value), GST_LIVEKIT_CAPTURE_TIME_URI) == 0
+      && g_ascii_string_to_unsigned (g_quark_to_string (field) + strlen ("extmap-"), 10, 1, 255, &number, NULL))
+    *(guint *) id = (guint) number;
+  return TRUE;
+}
+
+void
+gst_livekit_receive_gate_time_stream (GstLiveKitReceiveGate * gate, GstPad * pad, GstLiveKitStreamTime * stream)
+{
+  TimedStream *timed = g_new0 (TimedStream, 1);
+  g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
+  gint clock_rate = 0;
+
+  timed->gate = gst_livekit_receive_gate_ref (gate);
+  timed->stream = gst_livekit_stream_time_ref (stream);
+  if (caps) {
+    gst_structure_get_int (gst_caps_get_structure (caps, 0), "clock-rate", &clock_rate);
+    gst_structure_foreach (gst_caps_get_structure (caps, 0), find_capture_id, &timed->capture_id);
+  }
+  timed->clock_rate = MAX (clock_rate, 0);
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST, on_timed_packet, timed,
+      timed_stream_free);
 }
 
 static GstPadProbeReturn

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <gst/gst.h>
+#include "gstlivekitsync.h"
 
 G_BEGIN_DECLS
 
@@ -30,5 +31,7 @@ void gst_livekit_receive_gate_set_verified (GstLiveKitReceiveGate * gate, gboole
 /* While @is_due, an answer is awaited: streams of unknown SSRC are held. Else they pass. */
 void gst_livekit_receive_gate_set_answer_due (GstLiveKitReceiveGate * gate, gboolean is_due);
 void gst_livekit_receive_gate_add_ssrcs (GstLiveKitReceiveGate * gate, GHashTable * ssrcs);
+/* Tells @stream of the packets on @pad, which is behind the jitter buffer, and of the sender reports about them. */
+void gst_livekit_receive_gate_time_stream (GstLiveKitReceiveGate * gate, GstPad * pad, GstLiveKitStreamTime * stream);
 
 G_END_DECLS

@@ -34,7 +34,8 @@ struct _GstLiveKitRemoteTrack
   GstBin *host;                 /* not owned */
   LkLoop *loop;
   LkTrackKind kind;
-  gboolean is_rtp;
+  GstLiveKitSync *sync;
+  GstLiveKitRemoteTrackFlags flags;
   GstLiveKitRemoteTrackDelegate delegate;
   gpointer delegate_data;
   GstPad *outlet;               /* parentless sink pad behind the parser; its stream lock orders all that is pushed */
@@ -56,6 +57,7 @@ struct _GstLiveKitRemoteTrack
   GstPad *pad;                  /* as shown, or NULL; owned, and until it is hidden the element's, too */
   GstClockTimeDiff offset;      /* of webrtcbin's running time to the element's */
   gboolean has_ended;
+  GstLiveKitStreamTime *time;   /* of the stream, NULL = none */
 
   /* stream lock of the outlet */
   gboolean needs_key_frame, has_segment, got_data, is_filled;
@@ -68,6 +70,12 @@ static GstLiveKitRemoteTrack *
 outlet_track (GstPad * outlet)
 {
   return gst_pad_get_element_private (outlet);
+}
+
+static gboolean
+is_rtp (GstLiveKitRemoteTrack * track)
+{
+  return track->flags & GST_LIVEKIT_REMOTE_TRACK_RTP;
 }
 
 static void
@@ -216,7 +224,7 @@ clean_rtp_caps (GstCaps * caps)
 static void
 take_caps (GstLiveKitRemoteTrack * track, GstCaps * stream_caps)
 {
-  g_autoptr (GstCaps) caps = track->is_rtp ? clean_rtp_caps (stream_caps) : gst_caps_ref (stream_caps);
+  g_autoptr (GstCaps) caps = is_rtp (track) ? clean_rtp_caps (stream_caps) : gst_caps_ref (stream_caps);
   g_autoptr (GstPad) pad = NULL;
 
   track->is_filled = is_filler (track, caps);
@@ -307,6 +315,36 @@ shift (GstClockTime time, GstClockTimeDiff offset)
   return offset > 0 && time < (GstClockTime) offset ? 0 : time - offset;
 }
 
+/* Takes @time: the track has no stream any more, or another one. */
+static void
+set_time (GstLiveKitRemoteTrack * track, GstLiveKitStreamTime * time)
+{
+  GstLiveKitStreamTime *old;
+
+  g_mutex_lock (&track->lock);
+  old = track->time;
+  track->time = time;
+  g_mutex_unlock (&track->lock);
+  if (old == NULL)
+    return;
+  gst_livekit_stream_time_end (old);
+  gst_livekit_stream_time_unref (old);
+}
+
+static GstBuffer *
+in_sync (GstLiveKitRemoteTrack * track, GstBuffer * buffer)
+{
+  g_autoptr (GstLiveKitStreamTime) time = NULL;
+
+  g_mutex_lock (&track->lock);
+  if (track->time)
+    time = gst_livekit_stream_time_ref (track->time);
+  g_mutex_unlock (&track->lock);
+  if (time == NULL)
+    return buffer;
+  return gst_livekit_stream_time_place (time, buffer, track->flags & GST_LIVEKIT_REMOTE_TRACK_CAPTURE_TIME);
+}
+
 /* After an outage what was lost comes in a burst, to which the jitter buffer gives one and the same time; a parser takes that off
  * all frames but the first, and muxers refuse frames without one. */
 static GstBuffer *
@@ -338,7 +376,7 @@ static GstFlowReturn
 on_outlet_buffer (GstPad * outlet, GstObject * parent, GstBuffer * buffer)
 {
   GstLiveKitRemoteTrack *track = outlet_track (outlet);
-  gboolean is_video = track->kind == LK_TRACK_VIDEO && !track->is_rtp;
+  gboolean is_video = track->kind == LK_TRACK_VIDEO && !is_rtp (track);
   gboolean is_key_frame = is_video && !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT);
   g_autoptr (GstPad) pad = ref_pad (track);
   GstFlowReturn flow;
@@ -358,7 +396,7 @@ on_outlet_buffer (GstPad * outlet, GstObject * parent, GstBuffer * buffer)
     gst_livekit_remote_track_want_key_frame (track);
   ensure_events (track, pad);
   ensure_segment (track, pad);
-  buffer = with_time (track, buffer);
+  buffer = with_time (track, in_sync (track, buffer));
   count (track, buffer, FALSE, is_key_frame);
   flow = gst_pad_push (pad, buffer);
   note_flow (track, pad, flow);
@@ -369,7 +407,7 @@ on_outlet_buffer (GstPad * outlet, GstObject * parent, GstBuffer * buffer)
 
 GstLiveKitRemoteTrack *
 gst_livekit_remote_track_new (GstElement * element, GstBin * host, LkLoop * loop, const LkPublication * publication,
-    gboolean is_rtp, const GstLiveKitRemoteTrackDelegate * delegate, gpointer data)
+    GstLiveKitSync * sync, GstLiveKitRemoteTrackFlags flags, const GstLiveKitRemoteTrackDelegate * delegate, gpointer data)
 {
   GstLiveKitRemoteTrack *track = g_new0 (GstLiveKitRemoteTrack, 1);
 
@@ -381,7 +419,8 @@ gst_livekit_remote_track_new (GstElement * element, GstBin * host, LkLoop * loop
   track->delegate_data = data;
   track->publication = lk_publication_copy (publication);
   track->kind = publication->kind;
-  track->is_rtp = is_rtp;
+  track->sync = gst_livekit_sync_ref (sync);
+  track->flags = flags;
   track->made_us = g_get_monotonic_time ();
   track->needs_key_frame = TRUE;
   track->position = track->last_pts = GST_CLOCK_TIME_NONE;
@@ -406,6 +445,7 @@ gst_livekit_remote_track_unref (GstLiveKitRemoteTrack * track)
   gst_pad_set_active (track->outlet, FALSE);
   gst_object_unref (track->outlet);
   lk_publication_free (track->publication);
+  gst_livekit_sync_unref (track->sync);
   lk_loop_unref (track->loop);
   g_mutex_clear (&track->lock);
   g_free (track);
@@ -518,7 +558,7 @@ gst_livekit_remote_track_attach_in_loop (GstLiveKitRemoteTrack * track, GstLiveK
   lk_loop_assert_current (track->loop);
   gst_livekit_remote_track_detach_in_loop (track);
   if (codec)
-    track->bin = track->is_rtp ? make_rtp_bin () : make_bin (track, codec);
+    track->bin = is_rtp (track) ? make_rtp_bin () : make_bin (track, codec);
   if (track->bin == NULL) {
     gst_livekit_peer_release_pad (pad, FALSE);
     return FALSE;
@@ -532,6 +572,8 @@ gst_livekit_remote_track_attach_in_loop (GstLiveKitRemoteTrack * track, GstLiveK
   gst_pad_link_full (src_pad, track->outlet, GST_PAD_LINK_CHECK_NOTHING);
   gst_element_sync_state_with_parent (track->bin);
   gst_pad_link_full (pad, sink_pad, GST_PAD_LINK_CHECK_NOTHING);
+  set_time (track, gst_livekit_stream_time_new (track->sync, track->publication->participant_identity));
+  gst_livekit_peer_time_stream_in_loop (peer, pad, track->time);
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST, deliver,
       gst_object_ref (sink_pad), gst_object_unref);
   g_mutex_lock (&track->lock);
@@ -564,6 +606,7 @@ gst_livekit_remote_track_detach_in_loop (GstLiveKitRemoteTrack * track)
   lk_loop_assert_current (track->loop);
   if (bin == NULL)
     return;
+  set_time (track, NULL);
   gst_livekit_peer_clear_stream_in_loop (track->peer, track->stream_pad);
   src_pad = gst_element_get_static_pad (bin, "src");
   gst_pad_unlink (src_pad, track->outlet);
@@ -586,6 +629,7 @@ gst_livekit_remote_track_dispose (GstLiveKitRemoteTrack * track)
   g_mutex_unlock (&track->lock);
   if (bin == NULL)
     return;
+  set_time (track, NULL);
   dispose_bin (NULL, bin);
   gst_object_unref (bin);
   gst_clear_object (&track->stream_pad);
@@ -729,7 +773,7 @@ push_gap (GstLiveKitRemoteTrack * track, GstPad * pad)
 static GstCaps *
 implied_caps (GstLiveKitRemoteTrack * track, const GstLiveKitCodec * codec)
 {
-  if (!track->is_rtp)
+  if (!is_rtp (track))
     return gst_caps_from_string (codec->output_caps);
   return gst_caps_new_simple ("application/x-rtp", "media", G_TYPE_STRING, lk_track_kind_name (track->kind),
       "encoding-name", G_TYPE_STRING, codec->encoding_name, "clock-rate", G_TYPE_INT, (gint) codec->clock_rate, NULL);
@@ -857,7 +901,13 @@ gst_livekit_remote_track_is_shown (GstLiveKitRemoteTrack * track)
 void
 gst_livekit_remote_track_get_counters (GstLiveKitRemoteTrack * track, GstLiveKitRemoteTrackCounters * counters)
 {
+  g_autoptr (GstLiveKitStreamTime) time = NULL;
+
   g_mutex_lock (&track->lock);
   *counters = track->counters;
+  if (track->time)
+    time = gst_livekit_stream_time_ref (track->time);
   g_mutex_unlock (&track->lock);
+  if (time)
+    counters->held_back_ms = (gint) (gst_livekit_stream_time_get_offset (time) / (GstClockTimeDiff) GST_MSECOND);
 }

@@ -23,9 +23,15 @@ typedef struct
   void (*hide_pad) (GstLiveKitRemoteTrack * track, GstPad * pad, gpointer data);
 } GstLiveKitRemoteTrackDelegate;
 
-/* @is_rtp: packets are shown as they are, without depayloader. */
+typedef enum
+{
+  GST_LIVEKIT_REMOTE_TRACK_RTP = 1 << 0,        /* packets are shown as they are, without depayloader */
+  GST_LIVEKIT_REMOTE_TRACK_CAPTURE_TIME = 1 << 1,       /* buffers say when they were captured */
+} GstLiveKitRemoteTrackFlags;
+
 GstLiveKitRemoteTrack *gst_livekit_remote_track_new (GstElement * element, GstBin * host, LkLoop * loop,
-    const LkPublication * publication, gboolean is_rtp, const GstLiveKitRemoteTrackDelegate * delegate, gpointer data);
+    const LkPublication * publication, GstLiveKitSync * sync, GstLiveKitRemoteTrackFlags flags,
+    const GstLiveKitRemoteTrackDelegate * delegate, gpointer data);
 GstLiveKitRemoteTrack *gst_livekit_remote_track_ref (GstLiveKitRemoteTrack * track);
 void gst_livekit_remote_track_unref (GstLiveKitRemoteTrack * track);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstLiveKitRemoteTrack, gst_livekit_remote_track_unref)
@@ -72,6 +78,7 @@ void gst_livekit_remote_track_push_eos_async (GstLiveKitRemoteTrack * track);
 typedef struct
 {
   guint64 n_frames, n_bytes, n_dropped, n_key_frames, n_key_frame_requests, n_gaps;
+  gint held_back_ms;
 } GstLiveKitRemoteTrackCounters;
 void gst_livekit_remote_track_get_counters (GstLiveKitRemoteTrack * track, GstLiveKitRemoteTrackCounters * counters);
 

@@ -15,7 +15,7 @@ typedef struct
   GstLiveKitSessionDelegate delegate;
   gpointer data;
   guint latency_ms;
-  gboolean shows_rtp;
+  GstLiveKitRemoteTrackFlags remote_track_flags;
 } GstLiveKitSessionUser;
 
 struct _GstLiveKitSession
@@ -50,6 +50,7 @@ struct _GstLiveKitSession
   GPtrArray *local_tracks;      /* GstLiveKitLocalTrack, owned: those layers by tracks */
   guint64 layer_timer, removal_timer;
   LkPermission permission;
+  GstLiveKitSync *sync;
   GHashTable *remote_tracks;    /* track sid -> GstLiveKitRemoteTrack, owned */
   GHashTable *told_settings;    /* track sid -> LkTrackSettings as the server has them, owned */
   GPtrArray *orphans;           /* GstLiveKitRemoteTrack of the session before, owned */

@@ -472,7 +472,7 @@ begin (GstLiveKitSession * session, const LkPublication * publication)
 
   if (track == NULL)
     track = gst_livekit_remote_track_new (GST_ELEMENT (user->bin), user->bin, session->loop, publication,
-        user->shows_rtp, &user->delegate.remote_track, user->data);
+        session->sync, user->remote_track_flags, &user->delegate.remote_track, user->data);
   gst_livekit_remote_track_set_offset (track, session->offsets[GST_LIVEKIT_ROLE_SUBSCRIBER]);
   g_hash_table_insert (session->remote_tracks, g_strdup (publication->sid), track);
   return track;

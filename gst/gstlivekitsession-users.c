@@ -234,7 +234,7 @@ gst_livekit_session_enter (GstLiveKitSession * session, GstLiveKitRole role, Gst
     const GstLiveKitSessionDelegate * delegate, gpointer data, const GstLiveKitSessionSettings * settings,
     GError ** error)
 {
-  GstLiveKitSessionUser user = { element, *delegate, data, settings->latency_ms, settings->shows_rtp };
+  GstLiveKitSessionUser user = { element, *delegate, data, settings->latency_ms, settings->remote_track_flags };
   Entrance *entrance;
 
   take_turn (session);

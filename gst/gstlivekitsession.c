@@ -42,6 +42,7 @@ gst_livekit_session_new (GstLiveKitRegistry * registry)
   session->remote_tracks = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
       (GDestroyNotify) gst_livekit_remote_track_unref);
   session->relays = g_ptr_array_new_with_free_func ((GDestroyNotify) lk_tls_relay_free);
+  session->sync = gst_livekit_sync_new ();
   session->orphans = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_livekit_remote_track_unref);
   session->waiting_pads = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, gst_object_unref);
   g_mutex_init (&session->stop_lock);
@@ -102,6 +103,7 @@ gst_livekit_session_unref (GstLiveKitSession * session)
   g_hash_table_unref (session->remote_tracks);
   g_hash_table_unref (session->told_settings);
   g_ptr_array_unref (session->orphans);
+  gst_livekit_sync_unref (session->sync);
   g_ptr_array_unref (session->relays);
   g_hash_table_unref (session->waiting_pads);
   g_clear_pointer (&session->mid_to_track, g_hash_table_unref);

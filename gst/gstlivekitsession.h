@@ -31,7 +31,7 @@ typedef struct
   const gchar *stun_server;     /* in place of the server's; NULL = those */
   const gchar *const *turn_servers;     /* the same; turn: or turns: URIs with credentials */
   guint latency_ms;             /* of the subscriber, as the next */
-  gboolean shows_rtp;
+  GstLiveKitRemoteTrackFlags remote_track_flags;
 } GstLiveKitSessionSettings;
 
 void gst_livekit_session_settings_copy (GstLiveKitSessionSettings * to, const GstLiveKitSessionSettings * from);

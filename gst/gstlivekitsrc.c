@@ -55,6 +55,7 @@ enum
   PROP_LATENCY,
   PROP_OUTPUT,
   PROP_VIDEO_QUALITY,
+  PROP_ADD_REFERENCE_TIMESTAMP_META,
   N_PROPERTIES
 };
 
@@ -70,6 +71,7 @@ struct _GstLiveKitSrc
   guint latency_ms;
   GstLiveKitOutput output;
   GstLiveKitVideoQuality video_quality;
+  gboolean adds_capture_time;
   GstLiveKitStreams *streams;
   guint group_id;
   gboolean is_running;
@@ -492,7 +494,10 @@ gst_livekit_src_prepare (GstLiveKitBin * bin, GstLiveKitSessionDelegate * delega
   delegate->remote_track.hide_pad = hide_pad;
   GST_OBJECT_LOCK (self);
   settings->latency_ms = self->latency_ms;
-  settings->shows_rtp = self->output == GST_LIVEKIT_OUTPUT_RTP;
+  if (self->output == GST_LIVEKIT_OUTPUT_RTP)
+    settings->remote_track_flags |= GST_LIVEKIT_REMOTE_TRACK_RTP;
+  if (self->adds_capture_time)
+    settings->remote_track_flags |= GST_LIVEKIT_REMOTE_TRACK_CAPTURE_TIME;
   self->is_running = TRUE;
   self->group_id = gst_util_group_id_next ();
   GST_OBJECT_UNLOCK (self);
@@ -590,6 +595,9 @@ gst_livekit_src_set_property (GObject * object, guint id, const GValue * value, 
     case PROP_VIDEO_QUALITY:
       self->video_quality = g_value_get_enum (value);
       break;
+    case PROP_ADD_REFERENCE_TIMESTAMP_META:
+      self->adds_capture_time = g_value_get_boolean (value);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   }
@@ -620,6 +628,9 @@ gst_livekit_src_get_property (GObject * object, guint id, GValue * value, GParam
       break;
     case PROP_VIDEO_QUALITY:
       g_value_set_enum (value, self->video_quality);
+      break;
+    case PROP_ADD_REFERENCE_TIMESTAMP_META:
+      g_value_set_boolean (value, self->adds_capture_time);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -760,6 +771,16 @@ install_properties (GObjectClass * object_class)
   properties[PROP_VIDEO_QUALITY] = g_param_spec_enum ("video-quality", "Video quality",
       "Which layer of videos to ask for (auto = the best that the connection carries; takes effect at once)",
       GST_TYPE_LIVEKIT_VIDEO_QUALITY, GST_LIVEKIT_VIDEO_QUALITY_AUTO, playing);
+  /**
+   * GstLiveKitSrc:add-reference-timestamp-meta:
+   *
+   * Whether buffers carry a GstReferenceTimestampMeta (`timestamp/x-ntp`: nanoseconds since 1900) that says when, by the
+   * publisher's clock, they were captured: from the header extension abs-capture-time, which livekitsink sends, or from sender
+   * reports, the first of which may take some seconds.
+   */
+  properties[PROP_ADD_REFERENCE_TIMESTAMP_META] = g_param_spec_boolean ("add-reference-timestamp-meta",
+      "Add reference timestamp meta", "Tell on each buffer when the publisher captured it, once that is known", FALSE,
+      ready);
   g_object_class_install_properties (object_class, N_PROPERTIES, properties);
 }
 

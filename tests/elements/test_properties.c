@@ -52,6 +52,7 @@ static const Row of_src[] = {
   {"tracks", "gchararray", NULL, PLAYING},
   {"auto-subscribe", "gboolean", "TRUE", PLAYING},
   {"latency", "guint", "100", READY},
+  {"add-reference-timestamp-meta", "gboolean", "FALSE", READY},
   {"output", "GstLiveKitOutput", "encoded", READY},
   {"video-quality", "GstLiveKitVideoQuality", "auto", PLAYING},
 };

@@ -17,6 +17,7 @@
 #include <json-glib/json-glib.h>
 
 #include "../../examples/framemark.h"
+#include "avwatch.h"
 #include "rtpwatch.h"
 
 #define CYCLE_DEADLINE_US (20 * G_USEC_PER_SEC)
@@ -42,7 +43,7 @@ typedef struct
   gint result;
 } App;
 
-static gchar **opt_caps, **opt_watch, **opt_branch, **opt_paint, **opt_read, **opt_digest, **opt_declare;
+static gchar **opt_caps, **opt_watch, **opt_branch, **opt_paint, **opt_read, **opt_digest, **opt_declare, **opt_beep;
 static gint opt_cycles, opt_until = 20, opt_pads = 1;
 static gboolean opt_stay, opt_rtp;
 
@@ -51,6 +52,7 @@ static const GOptionEntry entries[] = {
   {"branch", 'b', 0, G_OPTION_ARG_STRING_ARRAY, &opt_branch, "What each new pad feeds", "ELEMENT=DESCRIPTION"},
   {"paint", 'p', 0, G_OPTION_ARG_STRING_ARRAY, &opt_paint, "Number the raw frames that leave it", "ELEMENT"},
   {"read", 'r', 0, G_OPTION_ARG_STRING_ARRAY, &opt_read, "Print the numbers of frames that reach it", "ELEMENT"},
+  {"beep", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_beep, "Print where beeps begin in S16LE that reaches it", "ELEMENT"},
   {"digest", 'd', 0, G_OPTION_ARG_STRING_ARRAY, &opt_digest, "Print digests of buffers that reach it", "ELEMENT"},
   {"declare", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_declare, "Make it declare 2 s of latency", "ELEMENT"},
   {"rtp", 0, 0, G_OPTION_ARG_NONE, &opt_rtp, "Count the packets that are sent, for the command", NULL},
@@ -243,7 +245,8 @@ paint_probe (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   GST_PAD_PROBE_INFO_DATA (info) = buffer;
   if (!frame_mark_write_buffer (pad, buffer, number))
     g_error ("cannot paint on %s", GST_PAD_NAME (pad));
-  emit (gst_structure_new ("painted", "number", G_TYPE_UINT, number, NULL));
+  emit (gst_structure_new ("painted", "number", G_TYPE_UINT, number, "pts", G_TYPE_UINT64, GST_BUFFER_PTS (buffer),
+          "captured", G_TYPE_INT64, av_watch_real_time (pad, buffer), NULL));
   return GST_PAD_PROBE_OK;
 }
 
@@ -255,7 +258,19 @@ read_probe (GstPad * pad, GstPadProbeInfo * info, gpointer name)
   gboolean valid = frame_mark_read_buffer (pad, buffer, &number);
 
   emit (gst_structure_new ("frame", "element", G_TYPE_STRING, name, "number", G_TYPE_INT, valid ? (gint) number : -1,
-          "pts", G_TYPE_UINT64, GST_BUFFER_PTS (buffer), NULL));
+          "pts", G_TYPE_UINT64, GST_BUFFER_PTS (buffer), "captured", G_TYPE_INT64, av_watch_captured (buffer), NULL));
+  return GST_PAD_PROBE_OK;
+}
+
+static GstPadProbeReturn
+beep_probe (GstPad * pad, GstPadProbeInfo * info, gpointer name)
+{
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+  GstClockTime pts;
+
+  if (av_watch_find_beep (pad, buffer, &pts))
+    emit (gst_structure_new ("beep", "element", G_TYPE_STRING, name, "pts", G_TYPE_UINT64, pts,
+            "captured", G_TYPE_INT64, av_watch_captured (buffer), NULL));
   return GST_PAD_PROBE_OK;
 }
 
@@ -337,6 +352,7 @@ install_watches (App * app)
   }
   add_probes (app, opt_paint, "src", GST_PAD_PROBE_TYPE_BUFFER, paint_probe);
   add_probes (app, opt_read, "sink", GST_PAD_PROBE_TYPE_BUFFER, read_probe);
+  add_probes (app, opt_beep, "sink", GST_PAD_PROBE_TYPE_BUFFER, beep_probe);
   add_probes (app, opt_digest, "sink", GST_PAD_PROBE_TYPE_BUFFER, digest_probe);
   add_probes (app, opt_caps, "src", GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, caps_probe);
   add_probes (app, opt_declare, "src", GST_PAD_PROBE_TYPE_QUERY_UPSTREAM | GST_PAD_PROBE_TYPE_PULL, declare_probe);

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gstlivekitsync: when what came was captured, and how the tracks of a participant are kept together. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "gstlivekitsync.h"
+
+#include <gst/rtp/rtp.h>
+
+/* Streams further apart than this are on clocks that have nothing to do with each other. */
+#define MAX_OFFSET (2 * GST_SECOND)
+/* Once a stream has been placed its times move by a twentieth at most, so that recordings have no holes... */
+#define SLEW 20
+/* ...unless they are this far off for this long: then something has changed, and listeners should not wait for half a minute. */
+#define JUMP_FROM (250 * GST_MSECOND)
+#define JUMP_AFTER (2 * GST_SECOND)
+/* What is believed of a stream is an average over so long: a jitter buffer that was overtaken by its latency places packets by
+ * arrival anew, and is back within two seconds. */
+#define SMOOTH_OVER (2 * GST_SECOND)
+/* Extensions win over reports, which say the same of a longer time, unless there has been none for so long. */
+#define EXTENSION_LIFE (5 * G_TIME_SPAN_SECOND)
+/* An RTP timestamp of 90 kHz is ambiguous after 6.6 hours. */
+#define ANCHOR_LIFE (3600 * G_TIME_SPAN_SECOND)
+/* Frames that may be on their way from the jitter buffer through the parser. */
+#define N_FRAMES 16
+
+typedef struct
+{
+  gchar *participant;
+  GPtrArray *members;           /* GstLiveKitStreamTime, not owned */
+} Group;
+
+struct _GstLiveKitSync
+{
+  gatomicrefcount ref_count;
+  GMutex lock;                  /* around the groups and what they know of their members; taken after a stream's */
+  GHashTable *groups;           /* participant -> Group */
+};
+
+typedef struct
+{
+  GstClockTime pts;
+  gint64 captured;              /* ns since 1900 */
+} Frame;
+
+struct _GstLiveKitStreamTime
+{
+  gatomicrefcount ref_count;
+  GstLiveKitSync *sync;
+
+  /* lock of the sync */
+  Group *group;                 /* NULL = ended */
+  guint n_transits;             /* 0 = not known */
+  gint64 transit;               /* ns from the capture, on the publisher's clock, to running time */
+  GstClockTime transit_pts;
+
+  /* lock */
+  GMutex lock;
+  gboolean has_anchor, is_by_extension;
+  guint32 anchor_rtp;
+  gint64 anchor_captured, anchored_us;
+  guint64 last_report;
+  Frame frames[N_FRAMES];
+  guint n_frames;               /* ever written */
+  gboolean was_in_sync;
+  GstClockTimeDiff offset;
+  GstClockTime last_pts, off_since;
+};
+
+GstLiveKitSync *
+gst_livekit_sync_new (void)
+{
+  GstLiveKitSync *sync = g_new0 (GstLiveKitSync, 1);
+
+  g_atomic_ref_count_init (&sync->ref_count);
+  g_mutex_init (&sync->lock);
+  sync->groups = g_hash_table_new (g_str_hash, g_str_equal);
+  return sync;
+}
+
+GstLiveKitSync *
+gst_livekit_sync_ref (GstLiveKitSync * sync)
+{
+  g_atomic_ref_count_inc (&sync->ref_count);
+  return sync;
+}
+
+void
+gst_livekit_sync_unref (GstLiveKitSync * sync)
+{
+  if (!g_atomic_ref_count_dec (&sync->ref_count))
+    return;
+  /* Streams hold a reference, so there are no groups any more. */
+  g_hash_table_unref (sync->groups);
+  g_mutex_clear (&sync->lock);
+  g_free (sync);
+}
+
+static void
+join_group_locked (GstLiveKitStreamTime * stream, const gchar * participant)
+{
+  Group *group = g_hash_table_lookup (stream->sync->groups, participant);
+
+  if (group == NULL) {
+    group = g_new0 (Group, 1);
+    group->participant = g_strdup (participant);
+    group->members = g_ptr_array_new ();
+    g_hash_table_insert (stream->sync->groups, group->participant, group);
+  }
+  g_ptr_array_add (group->members, stream);
+  stream->group = group;
+}
+
+static void
+leave_group_locked (GstLiveKitStreamTime * stream)
+{
+  Group *group = g_steal_pointer (&stream->group);
+
+  if (group == NULL)
+    return;
+  g_ptr_array_remove_fast (group->members, stream);
+  if (group->members->len > 0)
+    return;
+  g_hash_table_remove (stream->sync->groups, group->participant);
+  g_ptr_array_unref (group->members);
+  g_free (group->participant);
+  g_free (group);
+}
+
+GstLiveKitStreamTime *
+gst_livekit_stream_time_new (GstLiveKitSync * sync, const gchar * participant)
+{
+  GstLiveKitStreamTime *stream = g_new0 (GstLiveKitStreamTime, 1);
+
+  g_atomic_ref_count_init (&stream->ref_count);
+  stream->sync = gst_livekit_sync_ref (sync);
+  g_mutex_init (&stream->lock);
+  stream->last_pts = stream->off_since = GST_CLOCK_TIME_NONE;
+  g_mutex_lock (&sync->lock);
+  join_group_locked (stream, participant);
+  g_mutex_unlock (&sync->lock);
+  return stream;
+}
+
+GstLiveKitStreamTime *
+gst_livekit_stream_time_ref (GstLiveKitStreamTime * stream)
+{
+  g_atomic_ref_count_inc (&stream->ref_count);
+  return stream;
+}
+
+void
+gst_livekit_stream_time_end (GstLiveKitStreamTime * stream)
+{
+  g_mutex_lock (&stream->sync->lock);
+  leave_group_locked (stream);
+  g_mutex_unlock (&stream->sync->lock);
+}
+
+void
+gst_livekit_stream_time_unref (GstLiveKitStreamTime * stream)
+{
+  if (!g_atomic_ref_count_dec (&stream->ref_count))
+    return;
+  gst_livekit_stream_time_end (stream);
+  gst_livekit_sync_unref (stream->sync);
+  g_mutex_clear (&stream->lock);
+  g_free (stream);
+}
+
+/* --- capture times --- */
+
+/* Fits: NTP time ends in 2036. */
+static gint64
+ntp_to_ns (guint64 ntp)
+{
+  return (gint64) gst_util_uint64_scale (ntp, GST_SECOND, G_GUINT64_CONSTANT (1) << 32);
+}
+
+static void
+set_anchor_locked (GstLiveKitStreamTime * stream, guint64 ntp, guint32 rtp, gboolean is_by_extension)
+{
+  stream->anchor_captured = ntp_to_ns (ntp);
+  stream->anchor_rtp = rtp;
+  stream->anchored_us = g_get_monotonic_time ();
+  stream->is_by_extension = is_by_extension;
+  stream->has_anchor = TRUE;
+}
+
+void
+gst_livekit_stream_time_take_report (GstLiveKitStreamTime * stream, guint64 ntp, guint32 rtp)
+{
+  g_mutex_lock (&stream->lock);
+  /* Before the publisher's first report has come, the server's say 0. */
+  if (ntp != 0 && ntp != stream->last_report && !(stream->has_anchor && stream->is_by_extension
+          && g_get_monotonic_time () - stream->anchored_us < EXTENSION_LIFE))
+    set_anchor_locked (stream, ntp, rtp, FALSE);
+  stream->last_report = ntp;
+  g_mutex_unlock (&stream->lock);
+}
+
+static void
+note_transit (GstLiveKitStreamTime * stream, GstClockTime pts, gint64 transit)
+{
+  GstClockTime since;
+  gint64 part;
+
+  g_mutex_lock (&stream->sync->lock);
+  /* Another clock, or the first report that makes sense. */
+  if (ABS (transit - stream->transit) > (gint64) MAX_OFFSET)
+    stream->n_transits = 0;
+  since = stream->n_transits && pts > stream->transit_pts ? pts - stream->transit_pts : 0;
+  /* The plain mean of what there is, at first. */
+  part = since ? MIN (stream->n_transits + 1, SMOOTH_OVER / since + 1) : 0;
+  if (stream->n_transits == 0)
+    stream->transit = transit;
+  else if (part)
+    stream->transit += (transit - stream->transit) / part;
+  if (stream->n_transits == 0 || part)
+    stream->n_transits++;
+  stream->transit_pts = pts;
+  g_mutex_unlock (&stream->sync->lock);
+}
+
+static void
+read_extension_locked (GstLiveKitStreamTime * stream, GstRTPBuffer * rtp, guint id)
+{
+  gpointer bytes;
+  guint size;
+  guint16 bits;
+
+  if (!gst_rtp_buffer_get_extension_onebyte_header (rtp, id, 0, &bytes, &size)
+      && !gst_rtp_buffer_get_extension_twobytes_header (rtp, (guint8 *) & bits, id, 0, &bytes, &size))
+    return;
+  /* 8 bytes, or 16 with the difference to yet another clock. */
+  if (size >= 8 && GST_READ_UINT64_BE (bytes) != 0)
+    set_anchor_locked (stream, GST_READ_UINT64_BE (bytes), gst_rtp_buffer_get_timestamp (rtp), TRUE);
+}
+
+void
+gst_livekit_stream_time_take_packet (GstLiveKitStreamTime * stream, GstBuffer * packet, guint clock_rate,
+    guint capture_id)
+{
+  GstRTPBuffer rtp = GST_RTP_BUFFER_INIT;
+  GstClockTime pts = GST_BUFFER_PTS (packet);
+  gboolean is_known = FALSE;
+  gint64 captured = 0;
+  gint32 since;
+
+  if (clock_rate == 0 || !GST_CLOCK_TIME_IS_VALID (pts) || !gst_rtp_buffer_map (packet, GST_MAP_READ, &rtp))
+    return;
+  g_mutex_lock (&stream->lock);
+  if (capture_id)
+    read_extension_locked (stream, &rtp, capture_id);
+  if (stream->has_anchor && g_get_monotonic_time () - stream->anchored_us < ANCHOR_LIFE) {
+    since = (gint32) (gst_rtp_buffer_get_timestamp (&rtp) - stream->anchor_rtp);
+    captured = stream->anchor_captured + since * (gint64) GST_SECOND / clock_rate;
+    if (stream->n_frames == 0 || stream->frames[(stream->n_frames - 1) % N_FRAMES].pts != pts)
+      stream->frames[stream->n_frames++ % N_FRAMES] = (Frame) { pts, captured };
+    is_known = TRUE;
+  }
+  g_mutex_unlock (&stream->lock);
+  gst_rtp_buffer_unmap (&rtp);
+  if (is_known)
+    note_transit (stream, pts, (gint64) pts - captured);
+}
+
+/* The packet that the frame began with has its time. */
+static gboolean
+find_captured_locked (GstLiveKitStreamTime * stream, GstClockTime pts, gint64 * captured)
+{
+  const Frame *nearest = NULL;
+
+  for (guint i = 0; i < MIN (stream->n_frames, N_FRAMES); i++) {
+    const Frame *frame = &stream->frames[i];
+
+    if (nearest == NULL || ABS (GST_CLOCK_DIFF (frame->pts, pts)) < ABS (GST_CLOCK_DIFF (nearest->pts, pts)))
+      nearest = frame;
+  }
+  if (nearest == NULL)
+    return FALSE;
+  *captured = nearest->captured + GST_CLOCK_DIFF (nearest->pts, pts);
+  return *captured >= 0;
+}
+
+static void
+add_capture_meta (GstBuffer * buffer, gint64 captured)
+{
+  static GstStaticCaps caps = GST_STATIC_CAPS ("timestamp/x-ntp");
+  g_autoptr (GstCaps) reference = gst_static_caps_get (&caps);
+
+  gst_buffer_add_reference_timestamp_meta (buffer, reference, (GstClockTime) captured, GST_CLOCK_TIME_NONE);
+}
+
+/* --- keeping together --- */
+
+/* FALSE: there is nothing to keep it together with. */
+static gboolean
+get_wanted_offset (GstLiveKitStreamTime * stream, GstClockTimeDiff * offset)
+{
+  gint64 most = G_MININT64, least = G_MAXINT64, transit;
+  gboolean is_known;
+  guint n = 0;
+
+  g_mutex_lock (&stream->sync->lock);
+  is_known = stream->group && stream->n_transits;
+  transit = stream->transit;
+  for (guint i = 0; is_known && i < stream->group->members->len; i++) {
+    const GstLiveKitStreamTime *member = g_ptr_array_index (stream->group->members, i);
+
+    if (member->n_transits == 0)
+      continue;
+    most = MAX (most, member->transit);
+    least = MIN (least, member->transit);
+    n++;
+  }
+  g_mutex_unlock (&stream->sync->lock);
+  if (n < 2 || most - least > (gint64) MAX_OFFSET)
+    return FALSE;
+  *offset = most - transit;
+  return TRUE;
+}
+
+static void
+move_offset_locked (GstLiveKitStreamTime * stream, GstClockTime pts, GstClockTimeDiff wanted, gboolean is_in_sync)
+{
+  gboolean is_first = is_in_sync && !stream->was_in_sync;
+  GstClockTimeDiff off = wanted - stream->offset;
+  GstClockTimeDiff step = 0;
+
+  if (GST_CLOCK_TIME_IS_VALID (stream->last_pts) && pts > stream->last_pts)
+    step = (pts - stream->last_pts) / SLEW;
+  if (ABS (off) < (GstClockTimeDiff) JUMP_FROM)
+    stream->off_since = GST_CLOCK_TIME_NONE;
+  else if (!GST_CLOCK_TIME_IS_VALID (stream->off_since))
+    stream->off_since = pts;
+  /* Forwards: time never goes back. */
+  if (off > 0 && (is_first || (GST_CLOCK_TIME_IS_VALID (stream->off_since) && pts > stream->off_since
+              && pts - stream->off_since > JUMP_AFTER))) {
+    stream->offset = wanted;
+    stream->off_since = GST_CLOCK_TIME_NONE;
+  } else {
+    stream->offset += CLAMP (off, -step, step);
+  }
+  stream->was_in_sync |= is_in_sync;
+  stream->last_pts = pts;
+}
+
+GstBuffer *
+gst_livekit_stream_time_place (GstLiveKitStreamTime * stream, GstBuffer * buffer, gboolean add_meta)
+{
+  GstClockTimeDiff wanted = 0, offset;
+  gboolean is_in_sync = get_wanted_offset (stream, &wanted);
+  GstClockTime pts = GST_BUFFER_PTS (buffer);
+  gboolean has_captured;
+  gint64 captured = 0;
+
+  if (!GST_CLOCK_TIME_IS_VALID (pts))
+    return buffer;
+  g_mutex_lock (&stream->lock);
+  move_offset_locked (stream, pts, wanted, is_in_sync);
+  offset = stream->offset;
+  has_captured = add_meta && find_captured_locked (stream, pts, &captured);
+  g_mutex_unlock (&stream->lock);
+  if (offset == 0 && !has_captured)
+    return buffer;
+  buffer = gst_buffer_make_writable (buffer);
+  GST_BUFFER_PTS (buffer) = pts + offset;
+  if (GST_BUFFER_DTS_IS_VALID (buffer))
+    GST_BUFFER_DTS (buffer) += offset;
+  if (has_captured)
+    add_capture_meta (buffer, captured);
+  return buffer;
+}
+
+GstClockTimeDiff
+gst_livekit_stream_time_get_offset (GstLiveKitStreamTime * stream)
+{
+  GstClockTimeDiff offset;
+
+  g_mutex_lock (&stream->lock);
+  offset = stream->offset;
+  g_mutex_unlock (&stream->lock);
+  return offset;
+}
