@@ -19,7 +19,7 @@
  * ]|
  * Shows a camera of the room "lab" of a development server on this machine.
  * |[
- * gst-launch-1.0 -e livekitsrc room=lab tracks=alice/camera ! h264parse ! mp4mux ! filesink location=alice.mp4
+ * gst-launch-1.0 -e livekitsrc room=lab tracks=alice/camera ! h264parse ! video/x-h264,stream-format=avc3 ! mp4mux ! filesink location=alice.mp4
  * ]|
  * Records one participant's camera, as it is sent, until Ctrl-C.
  * |[

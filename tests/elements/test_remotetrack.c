@@ -100,6 +100,7 @@ fixture_new (GstEventType blocks_at, gboolean stops_while_shown)
     .stream = (gchar *) "",.kind = LK_TRACK_VIDEO,.muted = TRUE
   };
   Fixture *f = g_new0 (Fixture, 1);
+  g_autoptr (GstLiveKitSync) sync = NULL;
   g_autoptr (GstBus) bus = NULL;
 
   g_mutex_init (&f->lock);
@@ -114,7 +115,8 @@ fixture_new (GstEventType blocks_at, gboolean stops_while_shown)
   gst_bus_set_flushing (bus, TRUE);
   f->loop = lk_loop_new ("test");
   lk_loop_start (f->loop);
-  f->track = gst_livekit_remote_track_new (f->pipeline, GST_BIN (f->pipeline), f->loop, &publication, FALSE,
+  sync = gst_livekit_sync_new ();
+  f->track = gst_livekit_remote_track_new (f->pipeline, GST_BIN (f->pipeline), f->loop, &publication, sync, 0,
       &delegate, f);
   return f;
 }

@@ -45,6 +45,18 @@ av_watch_find_beep (GstPad * pad, GstBuffer * buffer, GstClockTime * pts)
   return found;
 }
 
+GstClockTime
+av_watch_running_time (GstPad * pad, GstClockTime pts)
+{
+  g_autoptr (GstEvent) event = gst_pad_get_sticky_event (pad, GST_EVENT_SEGMENT, 0);
+  const GstSegment *segment;
+
+  if (event == NULL)
+    return pts;
+  gst_event_parse_segment (event, &segment);
+  return gst_segment_to_running_time (segment, GST_FORMAT_TIME, pts);
+}
+
 gint64
 av_watch_captured (GstBuffer * buffer)
 {

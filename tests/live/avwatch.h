@@ -11,6 +11,8 @@ G_BEGIN_DECLS
 
 /* Looks at S16LE samples of one channel that pass the pad: TRUE when a beep begins in the buffer, at running time *pts. */
 gboolean av_watch_find_beep (GstPad * pad, GstBuffer * buffer, GstClockTime * pts);
+/* A timestamp of a buffer on the pad as running time: files have segments of their own. */
+GstClockTime av_watch_running_time (GstPad * pad, GstClockTime pts);
 /* Microseconds since 1970 when the buffer was captured, as its GstReferenceTimestampMeta says; 0 without one. */
 gint64   av_watch_captured  (GstBuffer * buffer);
 /* The same for a live buffer that has just been made on the pad. */

@@ -9,7 +9,8 @@ from harness import by_clock, check, check_at_least, check_at_most, check_equal,
 ENOUGH_BYTES = 200000  # some seconds
 MUXED = ('-e livekitsrc name=s room={room} identity=recorder s.video_0 ! queue ! h264parse ! m. '
          's.audio_0 ! queue ! opusparse ! m. mp4mux name=m ! filesink location={file}')
-VIDEO_ONLY = ('-e livekitsrc room={room} tracks=alice/camera ! h264parse ! mp4mux ! filesink location={file}')
+VIDEO_ONLY = ('-e livekitsrc room={room} tracks=alice/camera ! h264parse ! video/x-h264,stream-format=avc3 ! '
+              'mp4mux ! filesink location={file}')
 
 
 def record(bench, line, ending):

@@ -44,7 +44,7 @@ typedef struct
 } App;
 
 static gchar **opt_caps, **opt_watch, **opt_branch, **opt_paint, **opt_read, **opt_digest, **opt_declare, **opt_beep;
-static gint opt_cycles, opt_until = 20, opt_pads = 1;
+static gint opt_cycles, opt_until = 20, opt_pads = 1, opt_clock_ppm;
 static gboolean opt_stay, opt_rtp;
 
 static const GOptionEntry entries[] = {
@@ -57,6 +57,7 @@ static const GOptionEntry entries[] = {
   {"declare", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_declare, "Make it declare 2 s of latency", "ELEMENT"},
   {"rtp", 0, 0, G_OPTION_ARG_NONE, &opt_rtp, "Count the packets that are sent, for the command", NULL},
   {"caps", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_caps, "Print the caps that leave it", "ELEMENT"},
+  {"clock-ppm", 0, 0, G_OPTION_ARG_INT, &opt_clock_ppm, "Let the pipeline's clock run fast by N millionths", "N"},
   {"stay", 0, 0, G_OPTION_ARG_NONE, &opt_stay, "Go on after EOS", NULL},
   {"cycles", 'c', 0, G_OPTION_ARG_INT, &opt_cycles, "Go N times to PLAYING and back to NULL", "N"},
   {"until", 'u', 0, G_OPTION_ARG_INT, &opt_until, "Buffers on each watched pad that end a cycle", "N"},
@@ -258,7 +259,8 @@ read_probe (GstPad * pad, GstPadProbeInfo * info, gpointer name)
   gboolean valid = frame_mark_read_buffer (pad, buffer, &number);
 
   emit (gst_structure_new ("frame", "element", G_TYPE_STRING, name, "number", G_TYPE_INT, valid ? (gint) number : -1,
-          "pts", G_TYPE_UINT64, GST_BUFFER_PTS (buffer), "captured", G_TYPE_INT64, av_watch_captured (buffer), NULL));
+          "pts", G_TYPE_UINT64, av_watch_running_time (pad, GST_BUFFER_PTS (buffer)),
+          "captured", G_TYPE_INT64, av_watch_captured (buffer), NULL));
   return GST_PAD_PROBE_OK;
 }
 
@@ -269,7 +271,8 @@ beep_probe (GstPad * pad, GstPadProbeInfo * info, gpointer name)
   GstClockTime pts;
 
   if (av_watch_find_beep (pad, buffer, &pts))
-    emit (gst_structure_new ("beep", "element", G_TYPE_STRING, name, "pts", G_TYPE_UINT64, pts,
+    emit (gst_structure_new ("beep", "element", G_TYPE_STRING, name,
+            "pts", G_TYPE_UINT64, av_watch_running_time (pad, pts),
             "captured", G_TYPE_INT64, av_watch_captured (buffer), NULL));
   return GST_PAD_PROBE_OK;
 }
@@ -793,6 +796,17 @@ parse (int *argc, char ***argv)
   return pipeline;
 }
 
+static void
+use_fast_clock (GstElement * pipeline)
+{
+  g_autoptr (GstClock) clock = g_object_new (GST_TYPE_SYSTEM_CLOCK, "name", "fast-clock", NULL);
+  GstClockTime now = gst_clock_get_internal_time (clock);
+
+  gst_object_ref_sink (clock);
+  gst_clock_set_calibration (clock, now, now, 1000000 + opt_clock_ppm, 1000000);
+  gst_pipeline_use_clock (GST_PIPELINE (pipeline), clock);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -804,6 +818,8 @@ main (int argc, char **argv)
   app.branches = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   app.pads = g_ptr_array_new_with_free_func ((GDestroyNotify) pad_watch_free);
   install_watches (&app);
+  if (opt_clock_ppm)
+    use_fast_clock (app.pipeline);
   if (opt_rtp)
     rtp_watch_install (GST_BIN (app.pipeline));
   if (opt_cycles > 0)

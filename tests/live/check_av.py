@@ -12,9 +12,9 @@ SLOW = 'x264enc bframes=0 speed-preset=ultrafast rc-lookahead=8 sync-lookahead=0
 LEAST_BEEPS = 20
 
 
-def publisher(bench, identity='alice', encoder=SLOW, name='publisher', more='', options=(), debug=None):
+def publisher(bench, identity='alice', raw=RAW, encoder=SLOW, name='publisher', more='', options=(), debug=None):
     text = '%s ! identity name=p ! queue ! %s ! %s %s ! identity name=b ! queue ! opusenc frame-size=20 ! k.audio_0 %s' % (
-        RAW, encoder, bench.element('sink', identity, name='k'), BEEPS, more)
+        raw, encoder, bench.element('sink', identity, name='k'), BEEPS, more)
     return bench.launch(name, text, '--watch=k', '--paint=p', '--beep=b', *options, debug=debug)
 
 
@@ -38,6 +38,8 @@ def offsets(sender, watcher):
     # Beeps look alike; they are half a second apart, and what is measured is far less than half of that.
     start = frames[len(frames) // 2]
     for pts in heard:
+        if pts < frames[0][1]:
+            continue
         at_source = min(beeps, key=lambda beep: abs(beep - (pts - start[1] + start[0])))
         while index + 1 < len(frames) and frames[index + 1][0] <= at_source:
             index += 1
