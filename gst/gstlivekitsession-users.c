@@ -246,6 +246,8 @@ gst_livekit_session_enter (GstLiveKitSession * session, GstLiveKitRole role, Gst
   }
   session->members[role] = element;
   session->is_playing[role] = FALSE;
+  if (role == GST_LIVEKIT_ROLE_SUBSCRIBER)
+    gst_livekit_sync_set_latency (session->sync, settings->latency_ms * GST_MSECOND);
   if (session->home == NULL)
     move_home (session, element);
   if (session->is_started) {

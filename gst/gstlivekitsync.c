@@ -10,7 +10,7 @@
 
 /* Streams further apart than this are on clocks that have nothing to do with each other. */
 #define MAX_OFFSET (2 * GST_SECOND)
-/* Once a stream has been placed its times move by a twentieth at most, so that recordings have no holes... */
+/* Once streams are together their times move by a twentieth at most, so that recordings have no holes... */
 #define SLEW 20
 /* ...unless they are this far off for this long: then something has changed, and listeners should not wait for half a minute. */
 #define JUMP_FROM (250 * GST_MSECOND)
@@ -29,6 +29,9 @@ typedef struct
 {
   gchar *participant;
   GPtrArray *members;           /* GstLiveKitStreamTime, not owned */
+  gint64 delay;                 /* ns from a capture to the running time at which it belongs */
+  GstClockTime delay_pts, off_since;    /* when it was set, and since when it is far off */
+  gboolean has_delay;
 } Group;
 
 struct _GstLiveKitSync
@@ -36,6 +39,7 @@ struct _GstLiveKitSync
   gatomicrefcount ref_count;
   GMutex lock;                  /* around the groups and what they know of their members; taken after a stream's */
   GHashTable *groups;           /* participant -> Group */
+  GstClockTime latency;
 };
 
 typedef struct
@@ -54,6 +58,7 @@ struct _GstLiveKitStreamTime
   guint n_transits;             /* 0 = not known */
   gint64 transit;               /* ns from the capture, on the publisher's clock, to running time */
   GstClockTime transit_pts;
+  gboolean was_in_sync;
 
   /* lock */
   GMutex lock;
@@ -63,9 +68,8 @@ struct _GstLiveKitStreamTime
   guint64 last_report;
   Frame frames[N_FRAMES];
   guint n_frames;               /* ever written */
-  gboolean was_in_sync;
   GstClockTimeDiff offset;
-  GstClockTime last_pts, off_since;
+  GstClockTime last_pts, last_out;
 };
 
 GstLiveKitSync *
@@ -77,6 +81,14 @@ gst_livekit_sync_new (void)
   g_mutex_init (&sync->lock);
   sync->groups = g_hash_table_new (g_str_hash, g_str_equal);
   return sync;
+}
+
+void
+gst_livekit_sync_set_latency (GstLiveKitSync * sync, GstClockTime latency)
+{
+  g_mutex_lock (&sync->lock);
+  sync->latency = latency;
+  g_mutex_unlock (&sync->lock);
 }
 
 GstLiveKitSync *
@@ -106,6 +118,7 @@ join_group_locked (GstLiveKitStreamTime * stream, const gchar * participant)
     group = g_new0 (Group, 1);
     group->participant = g_strdup (participant);
     group->members = g_ptr_array_new ();
+    group->off_since = GST_CLOCK_TIME_NONE;
     g_hash_table_insert (stream->sync->groups, group->participant, group);
   }
   g_ptr_array_add (group->members, stream);
@@ -136,7 +149,7 @@ gst_livekit_stream_time_new (GstLiveKitSync * sync, const gchar * participant)
   g_atomic_ref_count_init (&stream->ref_count);
   stream->sync = gst_livekit_sync_ref (sync);
   g_mutex_init (&stream->lock);
-  stream->last_pts = stream->off_since = GST_CLOCK_TIME_NONE;
+  stream->last_pts = stream->last_out = GST_CLOCK_TIME_NONE;
   g_mutex_lock (&sync->lock);
   join_group_locked (stream, participant);
   g_mutex_unlock (&sync->lock);
@@ -295,81 +308,97 @@ add_capture_meta (GstBuffer * buffer, gint64 captured)
 
 /* --- keeping together --- */
 
-/* FALSE: there is nothing to keep it together with. */
-static gboolean
-get_wanted_offset (GstLiveKitStreamTime * stream, GstClockTimeDiff * offset)
+/* The longest way that a stream of the group takes, and how many there are; 0: their clocks have nothing to do with each other. */
+static guint
+find_longest_locked (Group * group, gint64 * longest)
 {
-  gint64 most = G_MININT64, least = G_MAXINT64, transit;
-  gboolean is_known;
+  gint64 least = G_MAXINT64;
   guint n = 0;
 
-  g_mutex_lock (&stream->sync->lock);
-  is_known = stream->group && stream->n_transits;
-  transit = stream->transit;
-  for (guint i = 0; is_known && i < stream->group->members->len; i++) {
-    const GstLiveKitStreamTime *member = g_ptr_array_index (stream->group->members, i);
+  *longest = G_MININT64;
+  for (guint i = 0; i < group->members->len; i++) {
+    const GstLiveKitStreamTime *member = g_ptr_array_index (group->members, i);
 
     if (member->n_transits == 0)
       continue;
-    most = MAX (most, member->transit);
+    *longest = MAX (*longest, member->transit);
     least = MIN (least, member->transit);
     n++;
   }
-  g_mutex_unlock (&stream->sync->lock);
-  if (n < 2 || most - least > (gint64) MAX_OFFSET)
-    return FALSE;
-  *offset = most - transit;
-  return TRUE;
+  return n && *longest - least <= (gint64) MAX_OFFSET ? n : 0;
 }
 
 static void
-move_offset_locked (GstLiveKitStreamTime * stream, GstClockTime pts, GstClockTimeDiff wanted, gboolean is_in_sync)
+move_delay_locked (Group * group, gint64 wanted, GstClockTime pts, gboolean is_new)
 {
-  gboolean is_first = is_in_sync && !stream->was_in_sync;
-  GstClockTimeDiff off = wanted - stream->offset;
-  GstClockTimeDiff step = 0;
+  gint64 off = wanted - group->delay, step = 0;
 
-  if (GST_CLOCK_TIME_IS_VALID (stream->last_pts) && pts > stream->last_pts)
-    step = (pts - stream->last_pts) / SLEW;
-  if (ABS (off) < (GstClockTimeDiff) JUMP_FROM)
-    stream->off_since = GST_CLOCK_TIME_NONE;
-  else if (!GST_CLOCK_TIME_IS_VALID (stream->off_since))
-    stream->off_since = pts;
+  if (pts > group->delay_pts)
+    step = (gint64) ((pts - group->delay_pts) / SLEW);
+  if (ABS (off) < (gint64) JUMP_FROM)
+    group->off_since = GST_CLOCK_TIME_NONE;
+  else if (!GST_CLOCK_TIME_IS_VALID (group->off_since))
+    group->off_since = pts;
   /* Forwards: time never goes back. */
-  if (off > 0 && (is_first || (GST_CLOCK_TIME_IS_VALID (stream->off_since) && pts > stream->off_since
-              && pts - stream->off_since > JUMP_AFTER))) {
-    stream->offset = wanted;
-    stream->off_since = GST_CLOCK_TIME_NONE;
+  if (!group->has_delay || (off > 0 && (is_new || (GST_CLOCK_TIME_IS_VALID (group->off_since) && pts > group->off_since
+                  && pts - group->off_since > JUMP_AFTER)))) {
+    group->delay = wanted;
+    group->off_since = GST_CLOCK_TIME_NONE;
   } else {
-    stream->offset += CLAMP (off, -step, step);
+    group->delay += CLAMP (off, -step, step);
   }
-  stream->was_in_sync |= is_in_sync;
-  stream->last_pts = pts;
+  group->has_delay = TRUE;
+  group->delay_pts = MAX (group->delay_pts, pts);
+}
+
+/* Where a frame belongs; that is where the jitter buffer has it when nothing better is known. */
+static GstClockTime
+find_place (GstLiveKitStreamTime * stream, GstClockTime pts, gint64 captured)
+{
+  Group *group;
+  gint64 place = (gint64) pts, longest;
+  guint n;
+
+  g_mutex_lock (&stream->sync->lock);
+  group = stream->group;
+  n = group && stream->n_transits ? find_longest_locked (group, &longest) : 0;
+  /* One that is left alone goes slowly back to where it would be. */
+  if (n > 1 || (n == 1 && stream->was_in_sync)) {
+    move_delay_locked (group, longest, pts, !stream->was_in_sync);
+    stream->was_in_sync = TRUE;
+    /* What comes so late that a sink would drop it is shown as soon as it can be. */
+    place = MAX (captured + group->delay, (gint64) pts - (gint64) stream->sync->latency);
+  }
+  g_mutex_unlock (&stream->sync->lock);
+  return (GstClockTime) MAX (place, 0);
 }
 
 GstBuffer *
 gst_livekit_stream_time_place (GstLiveKitStreamTime * stream, GstBuffer * buffer, gboolean add_meta)
 {
-  GstClockTimeDiff wanted = 0, offset;
-  gboolean is_in_sync = get_wanted_offset (stream, &wanted);
-  GstClockTime pts = GST_BUFFER_PTS (buffer);
-  gboolean has_captured;
+  GstClockTime pts = GST_BUFFER_PTS (buffer), place = pts;
+  gboolean is_known;
   gint64 captured = 0;
 
   if (!GST_CLOCK_TIME_IS_VALID (pts))
     return buffer;
   g_mutex_lock (&stream->lock);
-  move_offset_locked (stream, pts, wanted, is_in_sync);
-  offset = stream->offset;
-  has_captured = add_meta && find_captured_locked (stream, pts, &captured);
+  is_known = find_captured_locked (stream, pts, &captured);
+  if (is_known)
+    place = find_place (stream, pts, captured);
+  if (GST_CLOCK_TIME_IS_VALID (stream->last_out) && pts > stream->last_pts && place < stream->last_out + GST_MSECOND)
+    place = stream->last_out + GST_MSECOND;
+  stream->last_pts = pts;
+  stream->last_out = place;
+  stream->offset = GST_CLOCK_DIFF (pts, place);
   g_mutex_unlock (&stream->lock);
-  if (offset == 0 && !has_captured)
+  if (place == pts && !(is_known && add_meta))
     return buffer;
   buffer = gst_buffer_make_writable (buffer);
-  GST_BUFFER_PTS (buffer) = pts + offset;
+  GST_BUFFER_PTS (buffer) = place;
   if (GST_BUFFER_DTS_IS_VALID (buffer))
-    GST_BUFFER_DTS (buffer) += offset;
-  if (has_captured)
+    GST_BUFFER_DTS (buffer) = place;
+  if (is_known && add_meta)
     add_capture_meta (buffer, captured);
   return buffer;
 }

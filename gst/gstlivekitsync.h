@@ -3,7 +3,8 @@
  *
  * A jitter buffer places a stream by the arrival of its packets, so that sound, which is made and sent faster than pictures,
  * comes out too early. Each stream tells here when, on the publisher's clock, its packets were captured: by the header extension
- * abs-capture-time, else by sender reports. The streams that take less time are held back to the one that takes most. */
+ * abs-capture-time, else by sender reports. Streams of one participant are then placed by their capture, as long after it as the one that
+ * takes longest needs; streams that have no others to be in sync with stay where the jitter buffer has them. */
 #pragma once
 
 #include <gst/gst.h>
@@ -14,6 +15,8 @@ G_BEGIN_DECLS
 typedef struct _GstLiveKitSync GstLiveKitSync;
 
 GstLiveKitSync *gst_livekit_sync_new (void);
+/* Of the jitter buffers: frames are not placed earlier than that before they came. */
+void gst_livekit_sync_set_latency (GstLiveKitSync * sync, GstClockTime latency);
 GstLiveKitSync *gst_livekit_sync_ref (GstLiveKitSync * sync);
 void gst_livekit_sync_unref (GstLiveKitSync * sync);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstLiveKitSync, gst_livekit_sync_unref)
@@ -37,7 +40,7 @@ void gst_livekit_stream_time_take_packet (GstLiveKitStreamTime * stream, GstBuff
  * streams; @add_meta: and the publisher's capture time as GstReferenceTimestampMeta, if it is known (timestamp/x-ntp, in ns). */
 GstBuffer *gst_livekit_stream_time_place (GstLiveKitStreamTime * stream, GstBuffer * buffer, gboolean add_meta);
 
-/* How long this stream is held back now, in ns. */
+/* By how much the last buffer was placed later than the jitter buffer had it, in ns. */
 GstClockTimeDiff gst_livekit_stream_time_get_offset (GstLiveKitStreamTime * stream);
 
 G_END_DECLS
