@@ -63,6 +63,8 @@ struct _GstLiveKitSession
   gboolean quiet_is_fine;       /* the path was proved although nothing came: nobody sends anything */
   gchar *server_url, *server_version, *server_region, *room_sid, *room_name, *room_metadata, *participant_sid;
   guint n_participants;
+  gboolean active_recording;
+  GstStructure *local_message;  /* what has been told of ourselves, or NULL */
   gint64 started_us, joined_us, connected_us, first_media_us;
   guint n_joins, n_dead_peers;
 
@@ -95,6 +97,19 @@ gboolean gst_livekit_session_stop (GstLiveKitSession * session);
 extern const LkRoomDelegate gst_livekit_session_room_delegate;
 /* What @user would know if it had been here from the beginning. */
 void gst_livekit_session_catch_up_in_loop (GstLiveKitSession * session, GstLiveKitSessionUser * user);
+void gst_livekit_session_tell_room_info_in_loop (GstLiveKitSession * session);
+
+/* gstlivekitsession-facts.c, room loop */
+GstStructure *gst_livekit_session_make_participant_message (const gchar * action, const LkParticipant * participant,
+    gboolean is_local);
+void gst_livekit_session_tell_participant (GstLiveKitSession * session, const gchar * action,
+    const LkParticipant * participant);
+void gst_livekit_session_remember_local_in_loop (GstLiveKitSession * session, const LkParticipant * participant);
+/* Tells what is new of ourselves. @before: what we were allowed to do. */
+void gst_livekit_session_tell_local_in_loop (GstLiveKitSession * session, const LkParticipant * participant,
+    const LkPermission * before);
+void gst_livekit_session_on_connection_quality (LkRoom * room, const gchar * participant_sid, const gchar * quality,
+    gfloat score, gpointer data);
 
 /* gstlivekitsession-peers.c, room loop */
 gboolean gst_livekit_session_make_peers_in_loop (GstLiveKitSession * session, const LkJoinInfo * info);

@@ -27,11 +27,17 @@ make_room_info (GstLiveKitSession * session)
       "metadata", G_TYPE_STRING, session->room_metadata, "server-version", G_TYPE_STRING, session->server_version,
       "server-region", G_TYPE_STRING, session->server_region, "server-url", G_TYPE_STRING, session->server_url,
       "participant-sid", G_TYPE_STRING, session->participant_sid,
-      "num-participants", G_TYPE_UINT, session->n_participants, NULL);
+      "num-participants", G_TYPE_UINT, session->n_participants,
+      "active-recording", G_TYPE_BOOLEAN, session->active_recording,
+      "can-publish", G_TYPE_BOOLEAN, session->permission.can_publish,
+      "can-subscribe", G_TYPE_BOOLEAN, session->permission.can_subscribe,
+      "can-publish-data", G_TYPE_BOOLEAN, session->permission.can_publish_data,
+      "can-update-metadata", G_TYPE_BOOLEAN, session->permission.can_update_metadata,
+      "hidden", G_TYPE_BOOLEAN, session->permission.hidden, NULL);
 }
 
-static void
-tell_room_info (GstLiveKitSession * session)
+void
+gst_livekit_session_tell_room_info_in_loop (GstLiveKitSession * session)
 {
   GstStructure *info = make_room_info (session);
 
@@ -95,6 +101,9 @@ on_room_joined (LkRoom * room, const LkJoinInfo * info, gpointer data)
 
   session->is_joined = TRUE;
   session->permission = info->local->permission;
+  session->n_participants = info->n_participants;
+  session->active_recording = info->active_recording;
+  gst_livekit_session_remember_local_in_loop (session, info->local);
   session->joined_us = g_get_monotonic_time ();
   session->n_joins++;
   set_string (&session->server_url, info->server_url);
@@ -105,7 +114,7 @@ on_room_joined (LkRoom * room, const LkJoinInfo * info, gpointer data)
   set_string (&session->server_region, info->server_region);
   set_string (&session->participant_sid, info->local->sid);
   tell_joined (session, info->local->identity);
-  tell_room_info (session);
+  gst_livekit_session_tell_room_info_in_loop (session);
   if (!gst_livekit_session_make_peers_in_loop (session, info)) {
     lk_room_leave_in_loop (room);
     return;
@@ -377,17 +386,6 @@ on_room_speakers_changed (LkRoom * room, const LkSpeaker * speakers, guint n_spe
 }
 
 static void
-on_room_connection_quality (LkRoom * room, const gchar * participant_sid, const gchar * quality, gfloat score,
-    gpointer data)
-{
-  const LkParticipant *participant = lk_roster_find_participant (lk_room_get_roster (room), participant_sid);
-
-  gst_livekit_session_tell (data, gst_structure_new ("livekit-quality", "sid", G_TYPE_STRING, participant_sid,
-          "identity", G_TYPE_STRING, participant ? participant->identity : "", "quality", G_TYPE_STRING, quality,
-          "score", G_TYPE_DOUBLE, (gdouble) score, NULL));
-}
-
-static void
 on_room_updated (LkRoom * room, const LkRoomInfo * info, gpointer data)
 {
   GstLiveKitSession *session = data;
@@ -396,58 +394,40 @@ on_room_updated (LkRoom * room, const LkRoomInfo * info, gpointer data)
   set_string (&session->room_name, info->name);
   set_string (&session->room_metadata, info->metadata);
   session->n_participants = info->n_participants;
-  tell_room_info (session);
+  session->active_recording = info->active_recording;
+  gst_livekit_session_tell_room_info_in_loop (session);
   gst_livekit_session_tell (session, gst_structure_new ("livekit-room", "sid", G_TYPE_STRING, info->sid,
           "name", G_TYPE_STRING, info->name, "metadata", G_TYPE_STRING, info->metadata,
           "num-participants", G_TYPE_UINT, info->n_participants,
           "active-recording", G_TYPE_BOOLEAN, info->active_recording, NULL));
 }
 
-/* --- the roster's callbacks --- */
-
-static GstStructure *
-participant_message (const gchar * action, const LkParticipant * participant)
+static void
+on_room_update_refused (LkRoom * room, const GError * error, gpointer data)
 {
-  GValue attributes = G_VALUE_INIT;
-  GstStructure *message = gst_structure_new ("livekit-participant", "action", G_TYPE_STRING, action,
-      "identity", G_TYPE_STRING, participant->identity, "sid", G_TYPE_STRING, participant->sid,
-      "name", G_TYPE_STRING, participant->name, "metadata", G_TYPE_STRING, participant->metadata,
-      "kind", G_TYPE_STRING, participant->kind, NULL);
-  GHashTableIter iter;
-  gpointer pair[2];
+  GstLiveKitSession *session = data;
 
-  /* Key, value, key, value: a structure cannot hold every key. */
-  g_value_init (&attributes, GST_TYPE_ARRAY);
-  g_hash_table_iter_init (&iter, participant->attributes);
-  while (g_hash_table_iter_next (&iter, &pair[0], &pair[1])) {
-    for (guint i = 0; i < 2; i++) {
-      GValue item = G_VALUE_INIT;
-
-      g_value_init (&item, G_TYPE_STRING);
-      g_value_set_string (&item, pair[i]);
-      gst_value_array_append_and_take_value (&attributes, &item);
-    }
-  }
-  gst_structure_take_value (message, "attributes", &attributes);
-  return message;
+  gst_livekit_session_warn (session, error);
 }
+
+/* --- the roster's callbacks --- */
 
 static void
 on_participant_joined (const LkParticipant * participant, gpointer data)
 {
-  gst_livekit_session_tell (data, participant_message ("joined", participant));
+  gst_livekit_session_tell_participant (data, "joined", participant);
 }
 
 static void
 on_participant_updated (const LkParticipant * participant, gpointer data)
 {
-  gst_livekit_session_tell (data, participant_message ("updated", participant));
+  gst_livekit_session_tell_participant (data, "updated", participant);
 }
 
 static void
 on_participant_left (const LkParticipant * participant, gpointer data)
 {
-  gst_livekit_session_tell (data, participant_message ("left", participant));
+  gst_livekit_session_tell_participant (data, "left", participant);
 }
 
 static void
@@ -511,10 +491,7 @@ on_local_changed (const LkParticipant * participant, gpointer data)
     gst_livekit_session_allow_all_in_loop (session);
   if (session->is_joined && now->can_subscribe && !before.can_subscribe)
     gst_livekit_session_subscribe_again_in_loop (session);
-  gst_livekit_session_tell (session, gst_structure_new ("livekit-room",
-          "can-publish", G_TYPE_BOOLEAN, participant->permission.can_publish,
-          "can-subscribe", G_TYPE_BOOLEAN, participant->permission.can_subscribe,
-          "can-publish-data", G_TYPE_BOOLEAN, participant->permission.can_publish_data, NULL));
+  gst_livekit_session_tell_local_in_loop (session, participant, &before);
 }
 
 /* --- who comes later --- */
@@ -530,7 +507,7 @@ tell_of_participant (const LkParticipant * participant, gpointer data)
 {
   Newcomer *newcomer = data;
 
-  newcomer->user->delegate.message (newcomer->session, participant_message ("joined", participant),
+  newcomer->user->delegate.message (newcomer->session, gst_livekit_session_make_participant_message ("joined", participant, FALSE),
       newcomer->user->data);
 }
 
@@ -597,8 +574,9 @@ const LkRoomDelegate gst_livekit_session_room_delegate = {
   .subscription_allowed = on_room_subscription_allowed,
   .stream_paused = on_room_stream_paused,
   .speakers_changed = on_room_speakers_changed,
-  .connection_quality = on_room_connection_quality,
+  .connection_quality = gst_livekit_session_on_connection_quality,
   .room_updated = on_room_updated,
+  .update_refused = on_room_update_refused,
   .roster = {
         .participant_joined = on_participant_joined,
         .participant_updated = on_participant_updated,

@@ -119,6 +119,7 @@ gst_livekit_session_unref (GstLiveKitSession * session)
   g_clear_error (&session->end_error);
   gst_object_unref (session->core);
   g_clear_object (&session->registry);
+  g_clear_pointer (&session->local_message, gst_structure_free);
   lk_loop_unref (session->loop);
   g_mutex_clear (&session->stop_lock);
   g_cond_clear (&session->stop_changed);

@@ -120,12 +120,24 @@ handle_subscription_response (LkRoom * self, const Livekit__SubscriptionResponse
 }
 
 static void
+update_refused (LkRoom * self, const gchar * text)
+{
+  g_autoptr (GError) error = g_error_new (LK_ERROR, LK_ERROR_PERMISSION,
+      "The server has not taken the participant's name, metadata or attributes: %s", text);
+
+  LK_ROOM_TELL (self, update_refused, self, error);
+}
+
+static void
 handle_request_response (LkRoom * self, const Livekit__RequestResponse * response)
 {
   g_autofree gchar *text = lk_error_clean_text (response->message, -1);
 
   if (response->request_case == LIVEKIT__REQUEST_RESPONSE__REQUEST_ADD_TRACK)
     lk_room_track_refused (self, response->add_track->cid, response->reason, text);
+  else if (response->request_case == LIVEKIT__REQUEST_RESPONSE__REQUEST_UPDATE_METADATA
+      && response->reason != LIVEKIT__REQUEST_RESPONSE__REASON__OK)
+    update_refused (self, text);
   else if (response->reason != LIVEKIT__REQUEST_RESPONSE__REASON__OK)
     lk_warning ("room", "request refused request=%d reason=%d text=%s", (gint) response->request_case,
         (gint) response->reason, text);

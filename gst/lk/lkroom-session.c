@@ -169,6 +169,8 @@ tell_joined (LkRoom * self, const Livekit__JoinResponse * join, gboolean is_rejo
   info.room_sid = self->room_sid;
   info.room_name = join->room != NULL ? join->room->name : "";
   info.room_metadata = join->room != NULL ? join->room->metadata : "";
+  info.n_participants = join->room != NULL ? join->room->num_participants : 0;
+  info.active_recording = join->room != NULL && join->room->active_recording;
   info.server_version = first_filled (join->server_version, join->server_info ? join->server_info->version : NULL);
   info.server_region = first_filled (join->server_region, join->server_info ? join->server_info->region : NULL);
   info.enabled_codecs = codecs;

@@ -58,6 +58,8 @@ typedef struct
   const gchar *server_url;      /* clean, for room-info and to find out whether the server is on this machine */
   gboolean server_is_loopback;  /* the address that the websocket reached is 127.0.0.0/8 or ::1 */
   const gchar *room_sid, *room_name, *room_metadata, *server_version, *server_region;
+  guint n_participants;
+  gboolean active_recording;
   const gchar *const *enabled_codecs;   /* mime types, NULL-terminated */
   const LkParticipant *local;
 } LkJoinInfo;
@@ -130,6 +132,9 @@ typedef struct
   void (*connection_quality) (LkRoom * room, const gchar * participant_sid, const gchar * quality, gfloat score,
       gpointer data);
   void (*room_updated) (LkRoom * room, const LkRoomInfo * info, gpointer data);
+
+  /* The server did not take what lk_room_update_participant_in_loop() has sent. */
+  void (*update_refused) (LkRoom * room, const GError * error, gpointer data);
 
   LkRosterDelegate roster;      /* the same @data */
 } LkRoomDelegate;
