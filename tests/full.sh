@@ -4,13 +4,13 @@
 # streams, 500 state cycles, the promised times, ten minutes of each fuzz target, all faults with the soak of an hour.
 # Assumes that `sh tests/run.sh` ran on this machine.
 #
-#   sh tests/full.sh [--only valgrind|threads|leaks|cycles|codecs|fuzz|times|faults]
+#   sh tests/full.sh [--only valgrind|threads|leaks|cycles|codecs|crowd|fuzz|times|faults]
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tests/support/install.sh"
 
-phases='valgrind threads leaks cycles fuzz codecs times faults'
+phases='valgrind threads leaks cycles fuzz codecs crowd times faults'
 case ${1:-} in
   '') ;;
   --only) phases=${2:?--only needs a phase} ;;
@@ -68,6 +68,11 @@ phase_times () {
 # What is too long of tests/live/check_codecs.py.
 phase_codecs () {
   LIVE_LONG=1 run_tests gcc codecs codecs-first codecs-from-browser
+}
+
+# A hundred participants, with the figures that hold on a machine that has nothing else to do.
+phase_crowd () {
+  LIVE_LONG=1 run_tests gcc crowd crowd-of-hundred
 }
 
 phase_cycles () {

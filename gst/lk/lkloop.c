@@ -3,6 +3,12 @@
 
 #include "lkloop.h"
 
+#include <time.h>
+#include "lklog.h"
+
+/* Worth a line in the log. */
+#define LONG_US (50 * 1000)
+
 typedef enum
 {
   STATE_NEW,
@@ -42,8 +48,10 @@ struct _LkLoop
   GSource *task_source;
   /* loop thread only */
   gboolean is_done;
+  gint64 woke_us, woke_cpu_us;  /* 0 = has not waited yet */
   /* atomic; users hold one of the refs together, the thread another, so that nobody has to join who cannot */
   gint n_refs, n_users;
+  gint longest_us, longest_cpu_us;      /* atomic, written by the loop thread */
   /* lock; never held while calling out */
   GMutex lock;
   GCond state_changed;
@@ -121,6 +129,74 @@ task_source_dispatch (GSource * source, GSourceFunc callback, gpointer data)
 
 static GSourceFuncs task_source_funcs = { NULL, NULL, task_source_dispatch, NULL, NULL, NULL };
 
+/* --- how long it keeps everybody waiting --- */
+
+static GPrivate current_loop;
+
+/* What this thread has used of a processor: on a busy machine, and behind locks, time passes without that. */
+static gint64
+get_cpu_us (void)
+{
+#ifdef CLOCK_THREAD_CPUTIME_ID
+  struct timespec now;
+
+  if (clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now) == 0)
+    return (gint64) now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000;
+#endif
+  return g_get_monotonic_time ();
+}
+
+static void
+raise_to (gint * longest_us, gint64 us)
+{
+  if (us > g_atomic_int_get (longest_us))
+    g_atomic_int_set (longest_us, (gint) MIN (us, G_MAXINT));
+}
+
+static void
+note_busy (LkLoop * self)
+{
+  gint64 busy_us, cpu_us;
+
+  if (self->woke_us == 0)
+    return;
+  busy_us = g_get_monotonic_time () - self->woke_us;
+  cpu_us = get_cpu_us () - self->woke_cpu_us;
+  if (busy_us > LONG_US)
+    lk_debug ("loop", "%s was busy for %d ms cpu=%d ms", self->name, (gint) (busy_us / 1000), (gint) (cpu_us / 1000));
+  raise_to (&self->longest_us, busy_us);
+  raise_to (&self->longest_cpu_us, cpu_us);
+}
+
+/* Called where the loop begins to wait: what happens between two waits keeps tasks, timers and sockets waiting. */
+static gint
+timed_poll (GPollFD * fds, guint n_fds, gint timeout_ms)
+{
+  LkLoop *self = g_private_get (&current_loop);
+  gint n_ready;
+
+  if (self)
+    note_busy (self);
+  n_ready = g_poll (fds, n_fds, timeout_ms);
+  if (self) {
+    self->woke_us = g_get_monotonic_time ();
+    self->woke_cpu_us = get_cpu_us ();
+  }
+  return n_ready;
+}
+
+guint
+lk_loop_get_longest_us (LkLoop * self)
+{
+  return (guint) g_atomic_int_get (&self->longest_us);
+}
+
+guint
+lk_loop_get_longest_cpu_us (LkLoop * self)
+{
+  return (guint) g_atomic_int_get (&self->longest_cpu_us);
+}
+
 LkLoop *
 lk_loop_new (const gchar * name)
 {
@@ -128,6 +204,7 @@ lk_loop_new (const gchar * name)
 
   self->name = g_strdup (name);
   self->context = g_main_context_new ();
+  g_main_context_set_poll_func (self->context, timed_poll);
   self->n_refs = 1;
   self->n_users = 1;
   g_mutex_init (&self->lock);
@@ -232,6 +309,7 @@ loop_thread (gpointer data)
 {
   LkLoop *self = data;
 
+  g_private_set (&current_loop, self);
   g_main_context_push_thread_default (self->context);
   g_mutex_lock (&self->lock);
   self->is_awake = TRUE;

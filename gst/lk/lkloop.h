@@ -32,6 +32,10 @@ gboolean lk_loop_post (LkLoop * loop, LkLoopFunc func, gpointer data, GDestroyNo
 guint64 lk_loop_post_after (LkLoop * loop, guint delay_ms, LkLoopFunc func, gpointer data, GDestroyNotify destroy);
 void lk_loop_cancel (LkLoop * loop, guint64 * id);      /* sets *id to 0; 0 is fine */
 
+/* The longest that what ran at one time has kept everything else waiting since the start. */
+guint lk_loop_get_longest_us (LkLoop * loop);
+guint lk_loop_get_longest_cpu_us (LkLoop * loop);       /* the same as time of a processor */
+
 gboolean lk_loop_is_current (LkLoop * loop);
 GMainContext *lk_loop_get_context (LkLoop * loop);      /* not owned */
 

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Many tracks at once."""
 
-from harness import check_equal, wait_until
+import os
+import re
+import time
+
+from harness import Skipped, check_at_least, check_at_most, check_equal, let_pass, wait_until
+from lkserver import KEY, SECRET
 
 VIDEO_PADS, AUDIO_PADS = 20, 10
 BUFFERS = 20
@@ -36,3 +41,55 @@ def test_many_pads(bench):
                '%d buffers on each pad' % BUFFERS, every=0.2)
     receiver.end()
     sender.end()
+
+
+def crowd(bench, count, per_second=10):
+    """So many participants of the Go SDK with a track each come, ten a second; half of them go and come again. Returns the seconds
+    until all was there, how long the room loop was busy at most in ms, and the seconds that the stop took."""
+    bench.start_server()
+    receiver = bench.launch('receiver', bench.element('src', 'bob', name='s'), '--watch=s',
+                            '--branch=s=queue ! fakesink sync=false', debug='1,livekit*:5')
+    receiver.wait_event('livekit-connection', state='connected')
+    others = bench.go_peer()
+
+    def come(first, last):
+        others.call('crowd-join', str(first), str(last), str(per_second), bench.url, KEY, SECRET, bench.room)
+
+    began = time.monotonic()
+    come(1, count)
+    wait_until(lambda: len(receiver.events('first-buffer')) >= count, 'media of all', 120 + count, every=0.2)
+    shown = max(line['t'] for line in receiver.events('pad-added')) / 1e6 - began
+    media = max(line['t'] for line in receiver.events('first-buffer')) / 1e6 - began
+    bench.note('%d pads after %.1f s, media on all after %.1f s; the last began to join after %.1f s', count, shown, media,
+               (count - 1) / per_second)
+    check_equal(len(receiver.events('pad-added')), count, 'pads')
+    others.call('crowd-leave', '1', str(count // 2), str(per_second))
+    wait_until(lambda: len(receiver.events('pad-removed')) >= count // 2, 'the pads of those who left are gone', 120, every=0.2)
+    come(1, count // 2)
+    wait_until(lambda: len(receiver.events('first-buffer')) >= count + count // 2, 'media of all again', 120, every=0.2)
+    check_equal(others.call('crowd-count'), {'members': count, 'errors': 0}, 'the crowd')
+    check_equal(len(receiver.events('pad-added')), count + count // 2, 'pads in all')
+    let_pass(1)
+    stats = receiver.get('s', 'stats').replace('\\', '')
+    longest, cpu = (int(re.search(name + r'=\(uint\)(\d+)', stats).group(1)) / 1000
+                    for name in ('loop-longest-us', 'loop-longest-cpu-us'))
+    bench.note('the room loop was busy for %.1f ms at most, and used a processor for %.1f ms', longest, cpu)
+    receiver.end()
+    stop = receiver.events('stopped')[0]['us'] / 1e6
+    bench.note('stopped in %.2f s', stop)
+    return media, longest, stop
+
+
+def test_crowd(bench):
+    """Thirty participants come, half of them go and come again: a pad each, none too many."""
+    crowd(bench, 30)
+
+
+def test_crowd_of_hundred(bench):
+    """With LIVE_LONG: a hundred. All pads within 15 s, the room loop never busy for 50 ms, stopped within 3 s."""
+    if not os.environ.get('LIVE_LONG'):
+        raise Skipped('set LIVE_LONG=1 for it, on a machine with nothing else to do')
+    media, longest, stop = crowd(bench, 100)
+    check_at_most(media, 15, 'seconds until all is there')
+    check_at_most(longest, 50, 'ms that the loop was busy')
+    check_at_most(stop, 3, 'seconds to stop')

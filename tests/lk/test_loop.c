@@ -205,6 +205,31 @@ GST_START_TEST (test_stop_runs_what_was_posted)
 GST_END_TEST;
 
 /* A chain of posts cannot keep the loop from ending: later posts are refused, and freed. */
+#define BUSY_US 30000
+
+static void
+be_busy (gpointer data)
+{
+  gint64 until = g_get_monotonic_time () + BUSY_US;
+
+  while (g_get_monotonic_time () < until);
+  push_event (data, 1);
+}
+
+GST_START_TEST (test_longest_time_that_it_was_busy)
+{
+  Fixture *f = fixture_new ();
+
+  lk_loop_start (f->loop);
+  fail_unless (lk_loop_post_after (f->loop, 1, be_busy, f, NULL));
+  expect_event (f, 1);
+  lk_loop_stop (f->loop);
+  fail_unless (lk_loop_get_longest_us (f->loop) >= BUSY_US);
+  fixture_free (f);
+}
+
+GST_END_TEST;
+
 GST_START_TEST (test_stop_cuts_chains)
 {
   Fixture *f = fixture_new ();
@@ -506,6 +531,7 @@ loop_suite (void)
   suite_add_tcase (suite, ends);
   tcase_add_test (ends, test_stop_runs_what_was_posted);
   tcase_add_test (ends, test_stop_cuts_chains);
+  tcase_add_test (timers, test_longest_time_that_it_was_busy);
   tcase_add_test (ends, test_never_started);
   tcase_add_test (ends, test_never_started_nor_stopped);
   tcase_add_test (ends, test_answers_are_delivered_before_the_end);

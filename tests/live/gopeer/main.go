@@ -47,6 +47,7 @@ type entry struct {
 type peer struct {
 	room   *lksdk.Room
 	joined time.Time
+	crowd  crowd
 
 	mutex   sync.Mutex
 	entries []*entry
@@ -154,6 +155,8 @@ func (p *peer) call(r request) (any, error) {
 			result = append(result, *e)
 		}
 		return result, nil
+	case "crowd-join", "crowd-leave", "crowd-count":
+		return p.crowd.call(r)
 	case "leave":
 		p.room.Disconnect()
 		return nil, nil
@@ -166,7 +169,7 @@ func main() {
 	lksdk.SetLogger(logger.GetLogger())
 	out := json.NewEncoder(os.Stdout)
 	out.Encode(map[string]any{"result": "ready"})
-	p := &peer{}
+	p := &peer{crowd: crowd{members: map[int]*member{}}}
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
