@@ -227,7 +227,7 @@ timed_stream_free (gpointer data)
 }
 
 static void
-time_packet (TimedStream * timed, GstBuffer * packet)
+time_packet (TimedStream * timed, GstBuffer * packet, GstClockTime now)
 {
   const Report *found;
   Report report = { 0, };
@@ -238,19 +238,22 @@ time_packet (TimedStream * timed, GstBuffer * packet)
     report = *found;
   g_mutex_unlock (&timed->gate->lock);
   gst_livekit_stream_time_take_report (timed->stream, report.ntp, report.rtp);
-  gst_livekit_stream_time_take_packet (timed->stream, packet, timed->clock_rate, timed->capture_id);
+  gst_livekit_stream_time_take_packet (timed->stream, packet, now, timed->clock_rate, timed->capture_id);
 }
 
 static GstPadProbeReturn
 on_timed_packet (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
+  g_autoptr (GstElement) webrtcbin = gst_pad_get_parent_element (pad);
+  GstClockTime now = webrtcbin ? gst_element_get_current_running_time (webrtcbin) : GST_CLOCK_TIME_NONE;
+
   if (GST_PAD_PROBE_INFO_TYPE (info) & GST_PAD_PROBE_TYPE_BUFFER_LIST) {
     GstBufferList *list = GST_PAD_PROBE_INFO_BUFFER_LIST (info);
 
     for (guint i = 0; i < gst_buffer_list_length (list); i++)
-      time_packet (data, gst_buffer_list_get (list, i));
+      time_packet (data, gst_buffer_list_get (list, i), now);
   } else {
-    time_packet (data, GST_PAD_PROBE_INFO_BUFFER (info));
+    time_packet (data, GST_PAD_PROBE_INFO_BUFFER (info), now);
   }
   return GST_PAD_PROBE_OK;
 }

@@ -342,7 +342,8 @@ in_sync (GstLiveKitRemoteTrack * track, GstBuffer * buffer)
   g_mutex_unlock (&track->lock);
   if (time == NULL)
     return buffer;
-  return gst_livekit_stream_time_place (time, buffer, track->flags & GST_LIVEKIT_REMOTE_TRACK_CAPTURE_TIME);
+  return gst_livekit_stream_time_place (time, buffer, gst_element_get_current_running_time (track->element),
+      track->flags & GST_LIVEKIT_REMOTE_TRACK_CAPTURE_TIME);
 }
 
 /* After an outage what was lost comes in a burst, to which the jitter buffer gives one and the same time; a parser takes that off

@@ -15,9 +15,9 @@
 /* ...unless they are this far off for this long: then something has changed, and listeners should not wait for half a minute. */
 #define JUMP_FROM (250 * GST_MSECOND)
 #define JUMP_AFTER (2 * GST_SECOND)
-/* What is believed of a stream is an average over so long: a jitter buffer that was overtaken by its latency places packets by
- * arrival anew, and is back within two seconds. */
-#define SMOOTH_OVER (2 * GST_SECOND)
+/* The packet that took least in so long is the one that the network has not held. Not what the jitter buffer makes of it: after a
+ * stall it may be seconds off, for a while. */
+#define WINDOW (2 * GST_SECOND)
 /* Extensions win over reports, which say the same of a longer time, unless there has been none for so long. */
 #define EXTENSION_LIFE (5 * G_TIME_SPAN_SECOND)
 /* An RTP timestamp of 90 kHz is ambiguous after 6.6 hours. */
@@ -30,7 +30,7 @@ typedef struct
   gchar *participant;
   GPtrArray *members;           /* GstLiveKitStreamTime, not owned */
   gint64 delay;                 /* ns from a capture to the running time at which it belongs */
-  GstClockTime delay_pts, off_since;    /* when it was set, and since when it is far off */
+  GstClockTime delay_set, off_since;    /* when it was set, and since when it is far off */
   gboolean has_delay;
 } Group;
 
@@ -55,9 +55,10 @@ struct _GstLiveKitStreamTime
 
   /* lock of the sync */
   Group *group;                 /* NULL = ended */
-  guint n_transits;             /* 0 = not known */
-  gint64 transit;               /* ns from the capture, on the publisher's clock, to running time */
-  GstClockTime transit_pts;
+  gboolean has_transit;
+  gint64 transit;               /* ns from the capture, on the publisher's clock, to running time: of this window and the last */
+  gint64 least, last_least;     /* of the window, and of the one before */
+  GstClockTime window_start;
   gboolean was_in_sync;
 
   /* lock */
@@ -214,25 +215,21 @@ gst_livekit_stream_time_take_report (GstLiveKitStreamTime * stream, guint64 ntp,
 }
 
 static void
-note_transit (GstLiveKitStreamTime * stream, GstClockTime pts, gint64 transit)
+note_transit (GstLiveKitStreamTime * stream, GstClockTime now, gint64 transit)
 {
-  GstClockTime since;
-  gint64 part;
-
   g_mutex_lock (&stream->sync->lock);
-  /* Another clock, or the first report that makes sense. */
-  if (ABS (transit - stream->transit) > (gint64) MAX_OFFSET)
-    stream->n_transits = 0;
-  since = stream->n_transits && pts > stream->transit_pts ? pts - stream->transit_pts : 0;
-  /* The plain mean of what there is, at first. */
-  part = since ? MIN (stream->n_transits + 1, SMOOTH_OVER / since + 1) : 0;
-  if (stream->n_transits == 0)
-    stream->transit = transit;
-  else if (part)
-    stream->transit += (transit - stream->transit) / part;
-  if (stream->n_transits == 0 || part)
-    stream->n_transits++;
-  stream->transit_pts = pts;
+  /* The first, or another clock, or the first report that makes sense. */
+  if (!stream->has_transit || ABS (transit - stream->transit) > (gint64) MAX_OFFSET) {
+    stream->least = stream->last_least = transit;
+    stream->window_start = now;
+  } else if (now >= stream->window_start + WINDOW) {
+    stream->last_least = stream->least;
+    stream->least = transit;
+    stream->window_start = now;
+  }
+  stream->least = MIN (stream->least, transit);
+  stream->transit = MIN (stream->least, stream->last_least);
+  stream->has_transit = TRUE;
   g_mutex_unlock (&stream->sync->lock);
 }
 
@@ -252,8 +249,8 @@ read_extension_locked (GstLiveKitStreamTime * stream, GstRTPBuffer * rtp, guint 
 }
 
 void
-gst_livekit_stream_time_take_packet (GstLiveKitStreamTime * stream, GstBuffer * packet, guint clock_rate,
-    guint capture_id)
+gst_livekit_stream_time_take_packet (GstLiveKitStreamTime * stream, GstBuffer * packet, GstClockTime now,
+    guint clock_rate, guint capture_id)
 {
   GstRTPBuffer rtp = GST_RTP_BUFFER_INIT;
   GstClockTime pts = GST_BUFFER_PTS (packet);
@@ -261,7 +258,7 @@ gst_livekit_stream_time_take_packet (GstLiveKitStreamTime * stream, GstBuffer * 
   gint64 captured = 0;
   gint32 since;
 
-  if (clock_rate == 0 || !GST_CLOCK_TIME_IS_VALID (pts) || !gst_rtp_buffer_map (packet, GST_MAP_READ, &rtp))
+  if (clock_rate == 0 || !GST_CLOCK_TIME_IS_VALID (pts) || !GST_CLOCK_TIME_IS_VALID (now) || !gst_rtp_buffer_map (packet, GST_MAP_READ, &rtp))
     return;
   g_mutex_lock (&stream->lock);
   if (capture_id)
@@ -276,7 +273,7 @@ gst_livekit_stream_time_take_packet (GstLiveKitStreamTime * stream, GstBuffer * 
   g_mutex_unlock (&stream->lock);
   gst_rtp_buffer_unmap (&rtp);
   if (is_known)
-    note_transit (stream, pts, (gint64) pts - captured);
+    note_transit (stream, now, (gint64) now - captured);
 }
 
 /* The packet that the frame began with has its time. */
@@ -319,7 +316,7 @@ find_longest_locked (Group * group, gint64 * longest)
   for (guint i = 0; i < group->members->len; i++) {
     const GstLiveKitStreamTime *member = g_ptr_array_index (group->members, i);
 
-    if (member->n_transits == 0)
+    if (!member->has_transit)
       continue;
     *longest = MAX (*longest, member->transit);
     least = MIN (least, member->transit);
@@ -329,31 +326,31 @@ find_longest_locked (Group * group, gint64 * longest)
 }
 
 static void
-move_delay_locked (Group * group, gint64 wanted, GstClockTime pts, gboolean is_new)
+move_delay_locked (Group * group, gint64 wanted, GstClockTime now, gboolean is_new)
 {
   gint64 off = wanted - group->delay, step = 0;
 
-  if (pts > group->delay_pts)
-    step = (gint64) ((pts - group->delay_pts) / SLEW);
+  if (now > group->delay_set)
+    step = (gint64) ((now - group->delay_set) / SLEW);
   if (ABS (off) < (gint64) JUMP_FROM)
     group->off_since = GST_CLOCK_TIME_NONE;
   else if (!GST_CLOCK_TIME_IS_VALID (group->off_since))
-    group->off_since = pts;
+    group->off_since = now;
   /* Forwards: time never goes back. */
-  if (!group->has_delay || (off > 0 && (is_new || (GST_CLOCK_TIME_IS_VALID (group->off_since) && pts > group->off_since
-                  && pts - group->off_since > JUMP_AFTER)))) {
+  if (!group->has_delay || (off > 0 && (is_new || (GST_CLOCK_TIME_IS_VALID (group->off_since) && now > group->off_since
+                  && now - group->off_since > JUMP_AFTER)))) {
     group->delay = wanted;
     group->off_since = GST_CLOCK_TIME_NONE;
   } else {
     group->delay += CLAMP (off, -step, step);
   }
   group->has_delay = TRUE;
-  group->delay_pts = MAX (group->delay_pts, pts);
+  group->delay_set = MAX (group->delay_set, now);
 }
 
 /* Where a frame belongs; that is where the jitter buffer has it when nothing better is known. */
 static GstClockTime
-find_place (GstLiveKitStreamTime * stream, GstClockTime pts, gint64 captured)
+find_place (GstLiveKitStreamTime * stream, GstClockTime pts, GstClockTime now, gint64 captured)
 {
   Group *group;
   gint64 place = (gint64) pts, longest;
@@ -361,20 +358,20 @@ find_place (GstLiveKitStreamTime * stream, GstClockTime pts, gint64 captured)
 
   g_mutex_lock (&stream->sync->lock);
   group = stream->group;
-  n = group && stream->n_transits ? find_longest_locked (group, &longest) : 0;
+  n = group && stream->has_transit ? find_longest_locked (group, &longest) : 0;
   /* One that is left alone goes slowly back to where it would be. */
   if (n > 1 || (n == 1 && stream->was_in_sync)) {
-    move_delay_locked (group, longest, pts, !stream->was_in_sync);
+    move_delay_locked (group, longest, now, !stream->was_in_sync);
     stream->was_in_sync = TRUE;
     /* What comes so late that a sink would drop it is shown as soon as it can be. */
-    place = MAX (captured + group->delay, (gint64) pts - (gint64) stream->sync->latency);
+    place = MAX (captured + group->delay, (gint64) now - (gint64) stream->sync->latency);
   }
   g_mutex_unlock (&stream->sync->lock);
   return (GstClockTime) MAX (place, 0);
 }
 
 GstBuffer *
-gst_livekit_stream_time_place (GstLiveKitStreamTime * stream, GstBuffer * buffer, gboolean add_meta)
+gst_livekit_stream_time_place (GstLiveKitStreamTime * stream, GstBuffer * buffer, GstClockTime now, gboolean add_meta)
 {
   GstClockTime pts = GST_BUFFER_PTS (buffer), place = pts;
   gboolean is_known;
@@ -384,8 +381,8 @@ gst_livekit_stream_time_place (GstLiveKitStreamTime * stream, GstBuffer * buffer
     return buffer;
   g_mutex_lock (&stream->lock);
   is_known = find_captured_locked (stream, pts, &captured);
-  if (is_known)
-    place = find_place (stream, pts, captured);
+  if (is_known && GST_CLOCK_TIME_IS_VALID (now))
+    place = find_place (stream, pts, now, captured);
   if (GST_CLOCK_TIME_IS_VALID (stream->last_out) && pts > stream->last_pts && place < stream->last_out + GST_MSECOND)
     place = stream->last_out + GST_MSECOND;
   stream->last_pts = pts;

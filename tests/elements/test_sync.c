@@ -83,9 +83,9 @@ stream_step_full (Stream * stream, gboolean add_meta)
   g_autoptr (GstBuffer) packet = make_packet (stream, at);
   GstBuffer *frame = gst_buffer_new ();
 
-  gst_livekit_stream_time_take_packet (stream->time, packet, stream->clock_rate, CAPTURE_ID);
+  gst_livekit_stream_time_take_packet (stream->time, packet, GST_BUFFER_PTS (packet), stream->clock_rate, CAPTURE_ID);
   GST_BUFFER_PTS (frame) = GST_BUFFER_PTS (packet);
-  frame = gst_livekit_stream_time_place (stream->time, frame, add_meta);
+  frame = gst_livekit_stream_time_place (stream->time, frame, GST_BUFFER_PTS (packet), add_meta);
   if (GST_CLOCK_TIME_IS_VALID (stream->out))
     fail_unless (GST_BUFFER_PTS (frame) > stream->out, "time went back");
   stream->out = GST_BUFFER_PTS (frame);
