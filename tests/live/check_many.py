@@ -5,7 +5,7 @@ import os
 import re
 import time
 
-from harness import Skipped, check_at_least, check_at_most, check_equal, let_pass, wait_until
+from harness import Skipped, check_at_most, check_equal, let_pass, wait_until
 from lkserver import KEY, SECRET
 
 VIDEO_PADS, AUDIO_PADS = 20, 10
