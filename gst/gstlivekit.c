@@ -13,6 +13,7 @@
 #include "gstlivekitelements.h"
 #include "rtp/gstlivekitrtpav1.h"
 #include "rtp/gstlivekitrtpdependency.h"
+#include "rtp/gstlivekitrtpred.h"
 #include "lklog.h"
 
 GST_DEBUG_CATEGORY (gst_livekit_debug);
@@ -49,6 +50,8 @@ plugin_init (GstPlugin * plugin)
   ok = GST_ELEMENT_REGISTER (livekitsrc, plugin) && ok;
   ok = GST_ELEMENT_REGISTER (livekitrtpav1pay, plugin) && ok;
   ok = GST_ELEMENT_REGISTER (livekitrtpav1depay, plugin) && ok;
+  ok = GST_ELEMENT_REGISTER (livekitrtpredpay, plugin) && ok;
+  ok = GST_ELEMENT_REGISTER (livekitrtpreddepay, plugin) && ok;
   return GST_ELEMENT_REGISTER (livekitrtphdrextdependency, plugin) && ok;
 }
 

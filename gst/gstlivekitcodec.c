@@ -6,9 +6,12 @@
 
 #include "gstlivekitcodec.h"
 
+#include <string.h>
+
 /* The payload types are those which LiveKit's server uses in its own offers, so that both directions of one peer
  * connection, and both connection modes, number alike. Parameters: RFC 6184 §8.1 (H.264), RFC 7798 §7.1 (H.265), RFC
- * 7741 (VP8), RFC 9628 (VP9), AV1 RTP 1.0 §7.2, RFC 7587 §6.1 (Opus), RFC 3551 (PCMU, PCMA). */
+ * 7741 (VP8), RFC 9628 (VP9), AV1 RTP 1.0 §7.2, RFC 7587 §6.1 (Opus), RFC 2198 §5 (RED, here always of Opus), RFC 3551
+ * (PCMU, PCMA). */
 static const GstLiveKitCodec codecs[] = {
   {
         .encoding_name = "H264",.mime_type = "video/H264",.kind = LK_TRACK_VIDEO,.clock_rate = 90000,
@@ -47,6 +50,11 @@ static const GstLiveKitCodec codecs[] = {
         .payload_type = 111,.fmtp = "minptime=10;useinbandfec=1",.media_type = "audio/x-opus",
         .input_caps = "audio/x-opus, channel-mapping-family=(int)0",.parser = "opusparse",.payloader = "rtpopuspay",
       .depayloader = "rtpopusdepay",.output_caps = "audio/x-opus, channel-mapping-family=(int)0"},
+  {
+        .encoding_name = GST_LIVEKIT_RED_NAME,.mime_type = GST_LIVEKIT_MIME_TYPE_RED,.kind = LK_TRACK_AUDIO,.clock_rate = 48000,
+        .channels = 2,.payload_type = 63,.fmtp = "111/111",.media_type = "audio/x-opus",.parser = "opusparse",
+        .payloader = "livekitrtpredpay",.depayloader = "livekitrtpreddepay",
+      .output_caps = "audio/x-opus, channel-mapping-family=(int)0"},
   {
         .encoding_name = "PCMU",.mime_type = "audio/PCMU",.kind = LK_TRACK_AUDIO,.clock_rate = 8000,.channels = 1,
         .payload_type = 0,.media_type = "audio/x-mulaw",.input_caps = "audio/x-mulaw, rate=(int)8000, channels=(int)1",
@@ -101,13 +109,19 @@ gst_livekit_codec_from_payload_type (guint payload_type)
   return NULL;
 }
 
+const gchar *
+gst_livekit_codec_get_sdp_name (const GstLiveKitCodec * codec)
+{
+  return strchr (codec->mime_type, '/') + 1;
+}
+
 static GstCaps *
 collect_caps (LkTrackKind kind, gboolean input)
 {
   GstCaps *caps = gst_caps_new_empty ();
 
   for (const GstLiveKitCodec * codec = codecs; codec->encoding_name; codec++) {
-    if (codec->kind == kind)
+    if (codec->kind == kind && codec->input_caps)
       gst_caps_append (caps, gst_caps_from_string (input ? codec->input_caps : codec->output_caps));
   }
   return caps;

@@ -9,19 +9,23 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  const gchar *encoding_name;   /* of SDP and RTP caps */
+  const gchar *encoding_name;   /* of webrtcbin's caps: that of the mime type, but for RED */
   const gchar *mime_type;       /* as LiveKit spells it */
   LkTrackKind kind;
   guint clock_rate, channels;   /* channels: of a=rtpmap, 0 = not written */
   guint8 payload_type, rtx_payload_type;        /* rtx 0 = none */
   const gchar *fmtp;            /* of a=fmtp, NULL = none */
   const gchar *media_type;      /* of the encoded stream's caps */
-  const gchar *input_caps;      /* what livekitsink takes */
+  const gchar *input_caps;      /* what livekitsink takes; NULL = another way to send what an entry before it takes */
   const gchar *parser, *parsed_caps;    /* in front of the payloader, NULL = none needed */
   const gchar *payloader, *depayloader;
   const gchar *output_caps;     /* what livekitsrc shows */
   gboolean has_dependencies;    /* its payloader tells of frames, for the dependency descriptor */
 } GstLiveKitCodec;
+
+#define GST_LIVEKIT_MIME_TYPE_RED "audio/red"
+/* webrtcbin has a way of its own with what is called RED: another payload around ours, without header extensions. */
+#define GST_LIVEKIT_RED_NAME "X-LIVEKIT-RED"
 
 /* Ids of RTP header extensions (RFC 8285): the same in all sections of a peer. */
 enum
@@ -39,6 +43,9 @@ const GstLiveKitCodec *gst_livekit_codecs (void);
 const GstLiveKitCodec *gst_livekit_codec_from_caps (const GstCaps * caps);      /* of an encoded stream */
 const GstLiveKitCodec *gst_livekit_codec_from_mime_type (const gchar * mime_type);      /* any case */
 const GstLiveKitCodec *gst_livekit_codec_from_payload_type (guint payload_type);
+
+/* In a=rtpmap. */
+const gchar *gst_livekit_codec_get_sdp_name (const GstLiveKitCodec * codec);
 
 GstCaps *gst_livekit_codecs_input_caps (LkTrackKind kind);
 GstCaps *gst_livekit_codecs_output_caps (LkTrackKind kind);

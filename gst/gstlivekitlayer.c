@@ -466,6 +466,15 @@ format_known_in_loop (gpointer data)
     gst_livekit_layer_detach_in_loop (change->layer);
 }
 
+static const GstLiveKitCodec *
+choose_codec (GstCaps * caps, gboolean has_red)
+{
+  const GstLiveKitCodec *codec = gst_livekit_codec_from_caps (caps);
+  const GstLiveKitCodec *red = gst_livekit_codec_from_mime_type (GST_LIVEKIT_MIME_TYPE_RED);
+
+  return has_red && codec && g_str_equal (codec->media_type, red->media_type) ? red : codec;
+}
+
 /* The feed of the present chain, if it is one of @codec, or, with NULL, of any. The elements may go while it is
  * used. */
 static GstPad *
@@ -512,9 +521,9 @@ post_format (GstLiveKitLayer * layer, GstLiveKitChain * old)
 }
 
 gboolean
-gst_livekit_layer_set_caps (GstLiveKitLayer * layer, GstCaps * caps, gboolean is_live)
+gst_livekit_layer_set_caps (GstLiveKitLayer * layer, GstCaps * caps, gboolean is_live, gboolean has_red)
 {
-  const GstLiveKitCodec *codec = gst_livekit_codec_from_caps (caps);
+  const GstLiveKitCodec *codec = choose_codec (caps, has_red);
   GstLiveKitChain *chain = NULL, *old = NULL;
   g_autoptr (GstPad) feed = NULL;
 

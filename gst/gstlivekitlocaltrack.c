@@ -391,6 +391,7 @@ announce (GstLiveKitLocalTrack * track, LkRoom * room, const GstLiveKitTrackSett
     .cid = track->cid,.name = settings->name,.stream = settings->stream,.mime_type = track->codec->mime_type,
     .kind = track->kind,.source = settings->source,.muted = settings->muted,.has_dtx = settings->dtx,
     .is_stereo = first_known (track)->format.n_channels == 2,
+    .has_red = g_str_equal (track->codec->mime_type, GST_LIVEKIT_MIME_TYPE_RED),
   };
 
   if (track->kind == LK_TRACK_VIDEO) {

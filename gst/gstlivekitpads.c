@@ -25,7 +25,7 @@ struct _GstLiveKitSinkPad
   /* OBJECT_LOCK */
   gchar *track_name, *stream_name, *track_sid;
   GstLiveKitTrackSource source;
-  gboolean muted, dtx, is_eos, is_refused;
+  gboolean muted, dtx, red, is_eos, is_refused;
   guint bitrate;
 };
 
@@ -37,6 +37,7 @@ enum
   SINK_PROP_STREAM_NAME,
   SINK_PROP_MUTED,
   SINK_PROP_DTX,
+  SINK_PROP_RED,
   SINK_PROP_BITRATE,
   SINK_PROP_TRACK_SID,
   SINK_PROP_ACTIVE,
@@ -81,6 +82,9 @@ gst_livekit_sink_pad_set_property (GObject * object, guint id, const GValue * va
       break;
     case SINK_PROP_DTX:
       self->dtx = g_value_get_boolean (value);
+      break;
+    case SINK_PROP_RED:
+      self->red = g_value_get_boolean (value);
       break;
     case SINK_PROP_BITRATE:
       self->bitrate = g_value_get_uint (value);
@@ -140,6 +144,9 @@ gst_livekit_sink_pad_get_property (GObject * object, guint id, GValue * value, G
       break;
     case SINK_PROP_DTX:
       g_value_set_boolean (value, self->dtx);
+      break;
+    case SINK_PROP_RED:
+      g_value_set_boolean (value, self->red);
       break;
     case SINK_PROP_BITRATE:
       g_value_set_uint (value, self->bitrate);
@@ -212,6 +219,14 @@ gst_livekit_sink_pad_class_init (GstLiveKitSinkPadClass * klass)
    */
   sink_properties[SINK_PROP_DTX] = g_param_spec_boolean ("dtx", "DTX",
       "Opus: do not send silence that the encoder has marked (opusenc dtx=true)", FALSE, ready);
+  /**
+   * GstLiveKitSinkPad:red:
+   *
+   * Opus: each packet is sent with the one before it (RFC 2198), so that single ones may be lost. That doubles the bitrate. The
+   * server hands it on to viewers that understand it, and plain Opus to the others. Used when caps are set.
+   */
+  sink_properties[SINK_PROP_RED] = g_param_spec_boolean ("red", "RED",
+      "Opus: send each packet with the one before it, at twice the bitrate", FALSE, ready);
   /**
    * GstLiveKitSinkPad:bitrate:
    *
@@ -426,7 +441,7 @@ src_pad_stats (GstLiveKitSrcPad * self)
       "frames-received", G_TYPE_UINT64, counters.n_frames, "bytes-received", G_TYPE_UINT64, counters.n_bytes,
       "frames-dropped", G_TYPE_UINT64, counters.n_dropped, "key-frames-received", G_TYPE_UINT64,
       counters.n_key_frames, "key-frames-requested", G_TYPE_UINT64, counters.n_key_frame_requests,
-      "gaps", G_TYPE_UINT64, counters.n_gaps,
+      "gaps", G_TYPE_UINT64, counters.n_gaps, "packets-recovered", G_TYPE_UINT64, counters.n_recovered,
       "held-back-ms", G_TYPE_INT, counters.held_back_ms, NULL);
 }
 
@@ -592,7 +607,8 @@ gst_livekit_src_pad_class_init (GstLiveKitSrcPadClass * klass)
   /**
    * GstLiveKitSrcPad:stats:
    *
-   * frames-received, bytes-received, frames-dropped, key-frames-received, key-frames-requested, gaps (uint64); held-back-ms (int).
+   * frames-received, bytes-received, frames-dropped, key-frames-received, key-frames-requested, gaps,
+   * packets-recovered (lost, and got back by redundancy; uint64); held-back-ms (int).
    */
   src_properties[SRC_PROP_STATS] = g_param_spec_boxed ("stats", "Statistics", "Counters of the track",
       GST_TYPE_STRUCTURE, flags);

@@ -85,6 +85,7 @@ set_description (GstLiveKitPeer * peer, const gchar * action, GstWebRTCSDPType t
   GstPromise *promise = await (peer, then, NULL, action);
 
   gst_sdp_message_copy (sdp, &copy);
+  gst_livekit_sdp_hide_red (copy);
   description = gst_webrtc_session_description_new (type, copy);
   g_signal_emit_by_name (peer->webrtcbin, action, description, promise);
   gst_webrtc_session_description_free (description);
@@ -395,8 +396,8 @@ edit_remote_offer (GstLiveKitPeer * peer, GstSDPMessage * sdp)
     if (g_str_equal (gst_sdp_media_get_media (media), "application"))
       continue;
     gst_livekit_sdp_set_direction (media, "sendonly");
-    /* RED stays behind Opus: webrtcbin answers the first format, and cannot undo the redundancy. */
-    if (codec && codec->kind == LK_TRACK_VIDEO)
+    /* webrtcbin answers the first format. */
+    if (codec)
       gst_livekit_sdp_prefer_codec (media, codec);
   }
 }
@@ -436,7 +437,7 @@ edit_local_answer (GstLiveKitPeer * peer)
     const GstSDPMedia *offered = gst_sdp_message_get_media (peer->remote_sdp, i);
     gint payload_type = 0;
 
-    if (g_strcmp0 (gst_sdp_media_get_media (media), "video") != 0 || gst_sdp_media_formats_len (media) == 0)
+    if (g_strcmp0 (gst_sdp_media_get_media (media), "application") == 0 || gst_sdp_media_formats_len (media) == 0)
       continue;
     payload_type = atoi (gst_sdp_media_get_format (media, 0));
     gst_livekit_sdp_answer_codecs (media, offered, gst_livekit_codec_from_payload_type (payload_type));

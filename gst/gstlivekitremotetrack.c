@@ -6,6 +6,7 @@
 
 #include "gstlivekitremotetrack.h"
 
+#include <gst/rtp/rtp.h>
 #include <gst/video/video.h>
 #include "gstlivekitelements.h"
 #include "gstlivekitinnerpad.h"
@@ -216,8 +217,13 @@ clean_rtp_caps (GstCaps * caps)
 {
   GstCaps *clean = gst_caps_copy (caps);
 
-  for (guint i = 0; i < gst_caps_get_size (clean); i++)
-    gst_structure_filter_and_map_in_place (gst_caps_get_structure (clean, i), is_public_field, NULL);
+  for (guint i = 0; i < gst_caps_get_size (clean); i++) {
+    GstStructure *structure = gst_caps_get_structure (clean, i);
+
+    gst_structure_filter_and_map_in_place (structure, is_public_field, NULL);
+    if (g_strcmp0 (gst_structure_get_string (structure, "encoding-name"), GST_LIVEKIT_RED_NAME) == 0)
+      gst_structure_set (structure, "encoding-name", G_TYPE_STRING, "RED", NULL);
+  }
   return clean;
 }
 
@@ -473,6 +479,29 @@ gst_livekit_remote_track_set_publication_in_loop (GstLiveKitRemoteTrack * track,
 
 /* --- the elements --- */
 
+static GstPadProbeReturn
+count_recovered (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstLiveKitRemoteTrack *track = data;
+
+  if (GST_BUFFER_FLAG_IS_SET (GST_PAD_PROBE_INFO_BUFFER (info), GST_RTP_BUFFER_FLAG_REDUNDANT)) {
+    g_mutex_lock (&track->lock);
+    track->counters.n_recovered++;
+    g_mutex_unlock (&track->lock);
+  }
+  return GST_PAD_PROBE_OK;
+}
+
+/* Behind the depayloader: a parser keeps no flags. */
+static void
+watch_recovery (GstLiveKitRemoteTrack * track, GstElement * depayloader)
+{
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (depayloader, "src");
+
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, count_recovered, gst_livekit_remote_track_ref (track),
+      (GDestroyNotify) gst_livekit_remote_track_unref);
+}
+
 static GstElement *
 make_bin (GstLiveKitRemoteTrack * track, const GstLiveKitCodec * codec)
 {
@@ -500,6 +529,8 @@ make_bin (GstLiveKitRemoteTrack * track, const GstLiveKitCodec * codec)
     last = parser;
   }
   gst_element_link (last, filter);
+  if (g_str_equal (codec->mime_type, GST_LIVEKIT_MIME_TYPE_RED))
+    watch_recovery (track, depayloader);
   sink_pad = gst_element_get_static_pad (depayloader, "sink");
   src_pad = gst_element_get_static_pad (filter, "src");
   gst_element_add_pad (bin, gst_ghost_pad_new ("sink", sink_pad));
@@ -774,10 +805,12 @@ push_gap (GstLiveKitRemoteTrack * track, GstPad * pad)
 static GstCaps *
 implied_caps (GstLiveKitRemoteTrack * track, const GstLiveKitCodec * codec)
 {
+  g_autofree gchar *name = g_ascii_strup (gst_livekit_codec_get_sdp_name (codec), -1);
+
   if (!is_rtp (track))
     return gst_caps_from_string (codec->output_caps);
   return gst_caps_new_simple ("application/x-rtp", "media", G_TYPE_STRING, lk_track_kind_name (track->kind),
-      "encoding-name", G_TYPE_STRING, codec->encoding_name, "clock-rate", G_TYPE_INT, (gint) codec->clock_rate, NULL);
+      "encoding-name", G_TYPE_STRING, name, "clock-rate", G_TYPE_INT, (gint) codec->clock_rate, NULL);
 }
 
 static void

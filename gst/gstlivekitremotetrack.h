@@ -77,7 +77,7 @@ void gst_livekit_remote_track_push_eos_async (GstLiveKitRemoteTrack * track);
 
 typedef struct
 {
-  guint64 n_frames, n_bytes, n_dropped, n_key_frames, n_key_frame_requests, n_gaps;
+  guint64 n_frames, n_bytes, n_dropped, n_key_frames, n_key_frame_requests, n_gaps, n_recovered;
   gint held_back_ms;
 } GstLiveKitRemoteTrackCounters;
 void gst_livekit_remote_track_get_counters (GstLiveKitRemoteTrack * track, GstLiveKitRemoteTrackCounters * counters);

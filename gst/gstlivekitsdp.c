@@ -198,14 +198,15 @@ static void
 write_codec (GstSDPMedia * media, const GstLiveKitCodec * codec)
 {
   guint pt = codec->payload_type, rtx = codec->rtx_payload_type;
+  const gchar *name = gst_livekit_codec_get_sdp_name (codec);
   gchar format[8];
 
   g_snprintf (format, sizeof format, "%u", pt);
   gst_sdp_media_add_format (media, format);
   if (codec->channels)
-    add_attribute (media, "rtpmap", "%u %s/%u/%u", pt, codec->encoding_name, codec->clock_rate, codec->channels);
+    add_attribute (media, "rtpmap", "%u %s/%u/%u", pt, name, codec->clock_rate, codec->channels);
   else
-    add_attribute (media, "rtpmap", "%u %s/%u", pt, codec->encoding_name, codec->clock_rate);
+    add_attribute (media, "rtpmap", "%u %s/%u", pt, name, codec->clock_rate);
   if (codec->fmtp)
     add_attribute (media, "fmtp", "%u %s", pt, codec->fmtp);
   add_attribute (media, "rtcp-fb", "%u nack", pt);
@@ -239,7 +240,7 @@ gst_livekit_sdp_write_codecs (GstSDPMedia * media, const GstLiveKitCodec * own, 
 static gboolean
 format_is (const GstSDPMedia * media, const gchar * format, const GstLiveKitCodec * codec)
 {
-  g_autofree gchar *prefix = g_strdup_printf ("%s %s/", format, codec->encoding_name);
+  g_autofree gchar *prefix = g_strdup_printf ("%s %s/", format, gst_livekit_codec_get_sdp_name (codec));
   g_autofree gchar *fmtp_prefix = g_strdup_printf ("%s ", format);
   gboolean matches = FALSE, params_fit = !g_str_equal (codec->encoding_name, "H264");
 
@@ -301,6 +302,26 @@ gst_livekit_sdp_prefer_codec (GstSDPMedia * media, const GstLiveKitCodec * codec
     gst_sdp_media_add_format (media, g_ptr_array_index (first, i));
   for (guint i = 0; i < rest->len; i++)
     gst_sdp_media_add_format (media, g_ptr_array_index (rest, i));
+}
+
+void
+gst_livekit_sdp_hide_red (GstSDPMessage * sdp)
+{
+  for (guint m = 0; m < gst_sdp_message_medias_len (sdp); m++) {
+    GstSDPMedia *media = (GstSDPMedia *) gst_sdp_message_get_media (sdp, m);
+
+    for (guint i = 0; i < gst_sdp_media_attributes_len (media); i++) {
+      const GstSDPAttribute *attr = gst_sdp_media_get_attribute (media, i);
+      const gchar *name = g_str_equal (attr->key, "rtpmap") && attr->value ? strchr (attr->value, ' ') : NULL;
+
+      if (name && g_ascii_strncasecmp (name, " red/", 5) == 0) {
+        GstSDPAttribute edited = { g_strdup ("rtpmap"),
+          g_strdup_printf ("%.*s " GST_LIVEKIT_RED_NAME "%s", (gint) (name - attr->value), attr->value, name + 4)
+        };
+        gst_sdp_media_replace_attribute (media, i, &edited);
+      }
+    }
+  }
 }
 
 void

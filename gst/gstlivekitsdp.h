@@ -31,6 +31,8 @@ void gst_livekit_sdp_write_codecs (GstSDPMedia * media, const GstLiveKitCodec * 
 void gst_livekit_sdp_answer_codecs (GstSDPMedia * media, const GstSDPMedia * offered, const GstLiveKitCodec * own);
 /* Moves the formats of @codec to the front of the m-line. */
 void gst_livekit_sdp_prefer_codec (GstSDPMedia * media, const GstLiveKitCodec * codec);
+/* RED by another name, for webrtcbin. */
+void gst_livekit_sdp_hide_red (GstSDPMessage * sdp);
 /* Gives every `a=ssrc:N msid:` and the `a=msid` line this stream and track id. */
 void gst_livekit_sdp_write_msid (GstSDPMedia * media, const gchar * stream, const gchar * track);
 void gst_livekit_sdp_set_ice_credentials (GstSDPMessage * sdp, const gchar * ufrag, const gchar * pwd);

@@ -259,9 +259,11 @@ take_caps (GstLiveKitSink * self, GstLiveKitSinkPad * pad, GstCaps * caps)
 {
   GstLiveKitLayer *layer = gst_livekit_sink_pad_get_layer (pad);
   g_autoptr (GstLiveKitSession) session = gst_livekit_bin_ref_session (GST_LIVEKIT_BIN (self));
+  gboolean has_red;
 
+  g_object_get (pad, "red", &has_red, NULL);
   if (is_publishable (GST_PAD (pad), caps)
-      && gst_livekit_layer_set_caps (layer, caps, is_upstream_live (GST_PAD (pad)))) {
+      && gst_livekit_layer_set_caps (layer, caps, is_upstream_live (GST_PAD (pad)), has_red)) {
     if (gst_livekit_sink_pad_set_refused (pad, FALSE) && session)
       gst_livekit_session_add_layer (session, layer);
     return TRUE;

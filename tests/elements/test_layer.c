@@ -50,7 +50,7 @@ send_caps (Fixture * f, const gchar * format)
 {
   g_autoptr (GstCaps) caps = gst_caps_from_string (format);
 
-  return gst_livekit_layer_set_caps (f->layer, caps, TRUE);
+  return gst_livekit_layer_set_caps (f->layer, caps, TRUE, FALSE);
 }
 
 static void

@@ -44,7 +44,7 @@ typedef struct
 } App;
 
 static gchar **opt_caps, **opt_watch, **opt_branch, **opt_paint, **opt_read, **opt_digest, **opt_declare, **opt_beep;
-static gint opt_cycles, opt_until = 20, opt_pads = 1, opt_clock_ppm;
+static gint opt_cycles, opt_until = 20, opt_pads = 1, opt_clock_ppm, opt_lose;
 static gboolean opt_stay, opt_rtp;
 
 static const GOptionEntry entries[] = {
@@ -56,6 +56,7 @@ static const GOptionEntry entries[] = {
   {"digest", 'd', 0, G_OPTION_ARG_STRING_ARRAY, &opt_digest, "Print digests of buffers that reach it", "ELEMENT"},
   {"declare", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_declare, "Make it declare 2 s of latency", "ELEMENT"},
   {"rtp", 0, 0, G_OPTION_ARG_NONE, &opt_rtp, "Count the packets that are sent, for the command", NULL},
+  {"lose", 0, 0, G_OPTION_ARG_INT, &opt_lose, "Lose each Nth packet of Opus that comes in", "N"},
   {"caps", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_caps, "Print the caps that leave it", "ELEMENT"},
   {"clock-ppm", 0, 0, G_OPTION_ARG_INT, &opt_clock_ppm, "Let the pipeline's clock run fast by N millionths", "N"},
   {"stay", 0, 0, G_OPTION_ARG_NONE, &opt_stay, "Go on after EOS", NULL},
@@ -820,6 +821,8 @@ main (int argc, char **argv)
   install_watches (&app);
   if (opt_clock_ppm)
     use_fast_clock (app.pipeline);
+  if (opt_lose > 0)
+    rtp_watch_lose (GST_BIN (app.pipeline), (guint) opt_lose);
   if (opt_rtp)
     rtp_watch_install (GST_BIN (app.pipeline));
   if (opt_cycles > 0)

@@ -89,3 +89,36 @@ rtp_watch_read (void)
   g_mutex_unlock (&lock);
   return list;
 }
+
+/* --- losing --- */
+
+/* What comes in is no list. By sequence number, so that it does not help to send it again. */
+static GstPadProbeReturn
+lose_some (GstPad * pad, GstPadProbeInfo * info, gpointer nth)
+{
+  guint8 header[4];
+
+  if (gst_buffer_extract (GST_PAD_PROBE_INFO_BUFFER (info), 0, header, sizeof header) != sizeof header)
+    return GST_PAD_PROBE_OK;
+  if ((header[1] & 0x7f) != 111 && (header[1] & 0x7f) != 63)
+    return GST_PAD_PROBE_OK;
+  return GST_READ_UINT16_BE (header + 2) % GPOINTER_TO_UINT (nth) == 0 ? GST_PAD_PROBE_DROP : GST_PAD_PROBE_OK;
+}
+
+static void
+on_element_added_to_lose (GstBin * pipeline, GstBin * parent, GstElement * element, gpointer nth)
+{
+  GstElementFactory *factory = gst_element_get_factory (element);
+  g_autoptr (GstPad) pad = NULL;
+
+  if (factory == NULL || !g_str_equal (GST_OBJECT_NAME (factory), "srtpdec"))
+    return;
+  pad = gst_element_get_static_pad (element, "rtp_sink");
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, lose_some, nth, NULL);
+}
+
+void
+rtp_watch_lose (GstBin * pipeline, guint nth)
+{
+  g_signal_connect (pipeline, "deep-element-added", G_CALLBACK (on_element_added_to_lose), GUINT_TO_POINTER (nth));
+}

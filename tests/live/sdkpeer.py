@@ -62,7 +62,7 @@ class Peer:
         await self.room.connect(url, token)
         return {'identity': self.room.local_participant.identity}
 
-    async def publish(self, codec='VP8', width=640, height=480):
+    async def publish(self, codec='VP8', width=640, height=480, red=False):
         """Publishes a moving picture and a tone, which run until unpublish or leave."""
         picture = rtc.VideoSource(width, height)
         tone = rtc.AudioSource(RATE, 1)
@@ -71,7 +71,7 @@ class Peer:
         local = self.room.local_participant
         self.published.append(await local.publish_track(
             rtc.LocalVideoTrack.create_video_track('sdk-video', picture), options))
-        options = rtc.TrackPublishOptions(red=False, dtx=False, source=rtc.TrackSource.SOURCE_MICROPHONE)
+        options = rtc.TrackPublishOptions(red=red, dtx=False, source=rtc.TrackSource.SOURCE_MICROPHONE)
         self.published.append(await local.publish_track(
             rtc.LocalAudioTrack.create_audio_track('sdk-audio', tone), options))
         self.sending.set()

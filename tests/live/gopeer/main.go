@@ -53,6 +53,21 @@ type peer struct {
 	entries []*entry
 }
 
+// redPacket is RFC 2198: Opus, and before it packets that were sent already.
+type redPacket struct{ codecs.OpusPacket }
+
+func (p *redPacket) Unmarshal(payload []byte) ([]byte, error) {
+	rest, redundant := payload, 0
+	for len(rest) >= 4 && rest[0]&0x80 != 0 {
+		redundant += int(rest[2]&3)<<8 | int(rest[3])
+		rest = rest[4:]
+	}
+	if len(rest) == 0 || rest[0] != 111 || len(rest) < 1+redundant+1 {
+		return nil, fmt.Errorf("no RED of Opus")
+	}
+	return p.OpusPacket.Unmarshal(rest[1+redundant:])
+}
+
 func depacketizer(mime string) rtp.Depacketizer {
 	switch strings.ToLower(mime) {
 	case "video/h264":
@@ -67,6 +82,8 @@ func depacketizer(mime string) rtp.Depacketizer {
 		return &codecs.AV1Depacketizer{}
 	case "audio/opus":
 		return &codecs.OpusPacket{}
+	case "audio/red":
+		return &redPacket{}
 	}
 	return nil // PCMU, PCMA: the payload is the sound
 }

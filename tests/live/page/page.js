@@ -63,6 +63,7 @@ async function measureAudio(entry, result) {
         samples: report.totalSamplesReceived || 0, concealed: report.concealedSamples || 0,
         silentConcealed: report.silentConcealedSamples || 0, level: report.audioLevel || 0,
         energy: report.totalAudioEnergy || 0, seconds: report.totalSamplesDuration || 0, lost: report.packetsLost || 0,
+        discarded: report.packetsDiscarded || 0,
       });
     }
   }
