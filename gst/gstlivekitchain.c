@@ -6,6 +6,7 @@
 
 #include "gstlivekitchain.h"
 
+#include <gst/audio/audio.h>
 #include <gst/rtp/rtp.h>
 #include "gstlivekitelements.h"
 #include "rtp/gstlivekitrtpextensions.h"
@@ -125,6 +126,7 @@ gst_livekit_chain_free (GstLiveKitChain * chain)
     gst_bin_remove (GST_BIN (parent), chain->bin);
     gst_object_unref (parent);
   }
+  g_clear_pointer (&chain->meter, gst_livekit_level_meter_free);
   gst_clear_object (&chain->feed);
   gst_clear_object (&chain->src_pad);
   gst_object_unref (chain->bin);
@@ -154,6 +156,36 @@ gst_livekit_chain_new (GstBin * host, const gchar * name, const GstLiveKitCodec 
   link_feed (chain, name);
   gst_element_sync_state_with_parent (chain->bin);
   return chain;
+}
+
+static GstPadProbeReturn
+add_level (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstLiveKitChain *chain = data;
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+  g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
+  gint level;
+
+  if (caps == NULL || gst_buffer_get_audio_level_meta (buffer))
+    return GST_PAD_PROBE_OK;
+  level = gst_livekit_level_meter_measure (chain->meter, caps, buffer);
+  if (level < 0)
+    return GST_PAD_PROBE_OK;
+  buffer = gst_buffer_make_writable (buffer);
+  gst_buffer_add_audio_level_meta (buffer, (guint8) level, FALSE);
+  GST_PAD_PROBE_INFO_DATA (info) = buffer;
+  return GST_PAD_PROBE_OK;
+}
+
+gboolean
+gst_livekit_chain_measure_level (GstLiveKitChain * chain)
+{
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (chain->payloader, "sink");
+
+  chain->meter = gst_livekit_level_meter_new (chain->codec->decoder);
+  if (chain->meter)
+    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, add_level, chain, NULL);
+  return chain->meter != NULL;
 }
 
 /* Takes @extension. */

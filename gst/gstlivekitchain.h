@@ -5,6 +5,7 @@
 
 #include <gst/gst.h>
 #include "gstlivekitcodec.h"
+#include "gstlivekitlevelmeter.h"
 
 G_BEGIN_DECLS
 
@@ -16,11 +17,15 @@ typedef struct
   GstPad *feed;                 /* parentless src pad, linked to the bin: works whatever bin the host is */
   GstPad *src_pad;              /* of the bin */
   guint32 ssrc;                 /* chosen at random */
+  GstLiveKitLevelMeter *meter;  /* or NULL; streaming thread */
 } GstLiveKitChain;
 
 /* In @host, in its state. NULL when elements are missing, which is logged. The caller gives @feed its functions. */
 GstLiveKitChain *gst_livekit_chain_new (GstBin * host, const gchar * name, const GstLiveKitCodec * codec,
     gboolean is_live);
+/* Before anything streams, and behind the probes that drop: packets of sound tell how loud they are, where nobody has said so.
+ * FALSE: there is no decoder. */
+gboolean gst_livekit_chain_measure_level (GstLiveKitChain * chain);
 /* While nothing streams in it. */
 void gst_livekit_chain_free (GstLiveKitChain * chain);
 /* What packets carry from now on: always what the codec has, and with @rid also that and @mid. Capture times are those

@@ -49,22 +49,22 @@ static const GstLiveKitCodec codecs[] = {
         .encoding_name = "OPUS",.mime_type = "audio/opus",.kind = LK_TRACK_AUDIO,.clock_rate = 48000,.channels = 2,
         .payload_type = 111,.fmtp = "minptime=10;useinbandfec=1",.media_type = "audio/x-opus",
         .input_caps = "audio/x-opus, channel-mapping-family=(int)0",.parser = "opusparse",.payloader = "rtpopuspay",
-      .depayloader = "rtpopusdepay",.output_caps = "audio/x-opus, channel-mapping-family=(int)0"},
+      .depayloader = "rtpopusdepay",.output_caps = "audio/x-opus, channel-mapping-family=(int)0",.decoder = "opusdec"},
   {
         .encoding_name = GST_LIVEKIT_RED_NAME,.mime_type = GST_LIVEKIT_MIME_TYPE_RED,.kind = LK_TRACK_AUDIO,.clock_rate = 48000,
         .channels = 2,.payload_type = 63,.fmtp = "111/111",.media_type = "audio/x-opus",.parser = "opusparse",
         .payloader = "livekitrtpredpay",.depayloader = "livekitrtpreddepay",
-      .output_caps = "audio/x-opus, channel-mapping-family=(int)0"},
+      .output_caps = "audio/x-opus, channel-mapping-family=(int)0",.decoder = "opusdec"},
   {
         .encoding_name = "PCMU",.mime_type = "audio/PCMU",.kind = LK_TRACK_AUDIO,.clock_rate = 8000,.channels = 1,
         .payload_type = 0,.media_type = "audio/x-mulaw",.input_caps = "audio/x-mulaw, rate=(int)8000, channels=(int)1",
         .payloader = "rtppcmupay",.depayloader = "rtppcmudepay",
-      .output_caps = "audio/x-mulaw, rate=(int)8000, channels=(int)1"},
+      .output_caps = "audio/x-mulaw, rate=(int)8000, channels=(int)1",.decoder = "mulawdec"},
   {
         .encoding_name = "PCMA",.mime_type = "audio/PCMA",.kind = LK_TRACK_AUDIO,.clock_rate = 8000,.channels = 1,
         .payload_type = 8,.media_type = "audio/x-alaw",.input_caps = "audio/x-alaw, rate=(int)8000, channels=(int)1",
         .payloader = "rtppcmapay",.depayloader = "rtppcmadepay",
-      .output_caps = "audio/x-alaw, rate=(int)8000, channels=(int)1"},
+      .output_caps = "audio/x-alaw, rate=(int)8000, channels=(int)1",.decoder = "alawdec"},
   {NULL}
 };
 

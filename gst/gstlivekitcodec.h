@@ -20,6 +20,7 @@ typedef struct
   const gchar *parser, *parsed_caps;    /* in front of the payloader, NULL = none needed */
   const gchar *payloader, *depayloader;
   const gchar *output_caps;     /* what livekitsrc shows */
+  const gchar *decoder;         /* to find out how loud it is; NULL = not audio */
   gboolean has_dependencies;    /* its payloader tells of frames, for the dependency descriptor */
 } GstLiveKitCodec;
 

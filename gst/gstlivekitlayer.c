@@ -521,9 +521,9 @@ post_format (GstLiveKitLayer * layer, GstLiveKitChain * old)
 }
 
 gboolean
-gst_livekit_layer_set_caps (GstLiveKitLayer * layer, GstCaps * caps, gboolean is_live, gboolean has_red)
+gst_livekit_layer_set_caps (GstLiveKitLayer * layer, GstCaps * caps, const GstLiveKitLayerInput * input)
 {
-  const GstLiveKitCodec *codec = choose_codec (caps, has_red);
+  const GstLiveKitCodec *codec = choose_codec (caps, input->has_red);
   GstLiveKitChain *chain = NULL, *old = NULL;
   g_autoptr (GstPad) feed = NULL;
 
@@ -533,19 +533,22 @@ gst_livekit_layer_set_caps (GstLiveKitLayer * layer, GstCaps * caps, gboolean is
   take_channels (layer, caps);
   feed = ref_feed (layer, codec);
   if (feed == NULL) {
-    chain = gst_livekit_chain_new (layer->host, layer->pad_name, codec, is_live);
+    chain = gst_livekit_chain_new (layer->host, layer->pad_name, codec, input->is_live);
     if (chain == NULL)
       return FALSE;
     watch_chain (layer, chain);
+    if (input->measures_level && codec->decoder && !gst_livekit_chain_measure_level (chain))
+      GST_WARNING_OBJECT (layer->host, "no decoder to measure the level with: %s", codec->decoder);
     feed = gst_object_ref (chain->feed);
-    if (!set_chain (layer, chain, is_live, &old))
+    if (!set_chain (layer, chain, input->is_live, &old))
       return TRUE;
   }
   gst_pad_push_event (feed, gst_event_new_stream_start (layer->pad_name));
   gst_pad_push_event (feed, gst_event_new_caps (caps));
   if (chain == NULL)
     return TRUE;
-  GST_INFO_OBJECT (layer->host, "format known pad=%s codec=%s live=%d", layer->pad_name, codec->encoding_name, is_live);
+  GST_INFO_OBJECT (layer->host, "format known pad=%s codec=%s live=%d", layer->pad_name, codec->encoding_name,
+      input->is_live);
   post_format (layer, old);
   return TRUE;
 }

@@ -46,9 +46,15 @@ void gst_livekit_layer_start (GstLiveKitLayer * layer, GstBin * host, LkLoop * l
 void gst_livekit_layer_flush (GstLiveKitLayer * layer, gboolean flushing);
 void gst_livekit_layer_stop (GstLiveKitLayer * layer);
 
-/* Streaming thread. @is_live: whether upstream is live; what is not is paced by the clock. @has_red: Opus is sent with
- * redundancy. set_caps: FALSE when they cannot be sent; after a stop they go nowhere, as all that still comes. */
-gboolean gst_livekit_layer_set_caps (GstLiveKitLayer * layer, GstCaps * caps, gboolean is_live, gboolean has_red);
+typedef struct
+{
+  gboolean is_live;             /* upstream is; what is not is paced by the clock */
+  gboolean has_red;             /* Opus is sent with redundancy */
+  gboolean measures_level;      /* of sound that does not say how loud it is */
+} GstLiveKitLayerInput;
+
+/* Streaming thread. set_caps: FALSE when they cannot be sent; after a stop they go nowhere, as all that still comes. */
+gboolean gst_livekit_layer_set_caps (GstLiveKitLayer * layer, GstCaps * caps, const GstLiveKitLayerInput * input);
 gboolean gst_livekit_layer_push_event (GstLiveKitLayer * layer, GstEvent * event);
 GstFlowReturn gst_livekit_layer_push (GstLiveKitLayer * layer, GstBuffer * buffer);
 

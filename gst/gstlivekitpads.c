@@ -25,7 +25,7 @@ struct _GstLiveKitSinkPad
   /* OBJECT_LOCK */
   gchar *track_name, *stream_name, *track_sid;
   GstLiveKitTrackSource source;
-  gboolean muted, dtx, red, is_eos, is_refused;
+  gboolean muted, dtx, red, measure_level, is_eos, is_refused;
   guint bitrate;
 };
 
@@ -38,6 +38,7 @@ enum
   SINK_PROP_MUTED,
   SINK_PROP_DTX,
   SINK_PROP_RED,
+  SINK_PROP_MEASURE_LEVEL,
   SINK_PROP_BITRATE,
   SINK_PROP_TRACK_SID,
   SINK_PROP_ACTIVE,
@@ -85,6 +86,9 @@ gst_livekit_sink_pad_set_property (GObject * object, guint id, const GValue * va
       break;
     case SINK_PROP_RED:
       self->red = g_value_get_boolean (value);
+      break;
+    case SINK_PROP_MEASURE_LEVEL:
+      self->measure_level = g_value_get_boolean (value);
       break;
     case SINK_PROP_BITRATE:
       self->bitrate = g_value_get_uint (value);
@@ -147,6 +151,9 @@ gst_livekit_sink_pad_get_property (GObject * object, guint id, GValue * value, G
       break;
     case SINK_PROP_RED:
       g_value_set_boolean (value, self->red);
+      break;
+    case SINK_PROP_MEASURE_LEVEL:
+      g_value_set_boolean (value, self->measure_level);
       break;
     case SINK_PROP_BITRATE:
       g_value_set_uint (value, self->bitrate);
@@ -227,6 +234,14 @@ gst_livekit_sink_pad_class_init (GstLiveKitSinkPadClass * klass)
    */
   sink_properties[SINK_PROP_RED] = g_param_spec_boolean ("red", "RED",
       "Opus: send each packet with the one before it, at twice the bitrate", FALSE, ready);
+  /**
+   * GstLiveKitSinkPad:measure-level:
+   *
+   * The server finds out who speaks by what packets say of how loud they are. That comes from #GstAudioLevelMeta (`level
+   * audio-level-meta=true` in front of the encoder); where there is none, TRUE decodes the sound to find out. Used when caps are set.
+   */
+  sink_properties[SINK_PROP_MEASURE_LEVEL] = g_param_spec_boolean ("measure-level", "Measure level",
+      "Audio without GstAudioLevelMeta: decode it to tell how loud it is, so that the room knows who speaks", FALSE, ready);
   /**
    * GstLiveKitSinkPad:bitrate:
    *

@@ -259,11 +259,11 @@ take_caps (GstLiveKitSink * self, GstLiveKitSinkPad * pad, GstCaps * caps)
 {
   GstLiveKitLayer *layer = gst_livekit_sink_pad_get_layer (pad);
   g_autoptr (GstLiveKitSession) session = gst_livekit_bin_ref_session (GST_LIVEKIT_BIN (self));
-  gboolean has_red;
+  GstLiveKitLayerInput input = {.is_live = is_upstream_live (GST_PAD (pad)) };
 
-  g_object_get (pad, "red", &has_red, NULL);
+  g_object_get (pad, "red", &input.has_red, "measure-level", &input.measures_level, NULL);
   if (is_publishable (GST_PAD (pad), caps)
-      && gst_livekit_layer_set_caps (layer, caps, is_upstream_live (GST_PAD (pad)), has_red)) {
+      && gst_livekit_layer_set_caps (layer, caps, &input)) {
     if (gst_livekit_sink_pad_set_refused (pad, FALSE) && session)
       gst_livekit_session_add_layer (session, layer);
     return TRUE;

@@ -71,7 +71,7 @@ add_remote_tracks (GstLiveKitSession * session, GstStructure * stats)
             "frames-received", G_TYPE_UINT64, counters.n_frames, "bytes-received", G_TYPE_UINT64, counters.n_bytes,
             "frames-dropped", G_TYPE_UINT64, counters.n_dropped, "key-frames-received", G_TYPE_UINT64,
             counters.n_key_frames, "key-frames-requested", G_TYPE_UINT64, counters.n_key_frame_requests,
-            "gaps", G_TYPE_UINT64, counters.n_gaps,
+            "gaps", G_TYPE_UINT64, counters.n_gaps, "packets-recovered", G_TYPE_UINT64, counters.n_recovered,
             "held-back-ms", G_TYPE_INT, counters.held_back_ms, NULL));
   }
   gst_structure_take_value (stats, "subscribed", &list);

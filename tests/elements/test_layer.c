@@ -49,8 +49,9 @@ static gboolean
 send_caps (Fixture * f, const gchar * format)
 {
   g_autoptr (GstCaps) caps = gst_caps_from_string (format);
+  GstLiveKitLayerInput input = { TRUE, FALSE, FALSE };
 
-  return gst_livekit_layer_set_caps (f->layer, caps, TRUE, FALSE);
+  return gst_livekit_layer_set_caps (f->layer, caps, &input);
 }
 
 static void

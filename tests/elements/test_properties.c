@@ -65,6 +65,7 @@ static const Row of_sink_pad[] = {
   {"muted", "gboolean", "FALSE", PLAYING},
   {"dtx", "gboolean", "FALSE", READY},
   {"red", "gboolean", "FALSE", READY},
+  {"measure-level", "gboolean", "FALSE", READY},
   {"bitrate", "guint", "0", READY},
   {"track-sid", "gchararray", NULL, READ_ONLY},
   {"active", "gboolean", "FALSE", READ_ONLY},
