@@ -19,6 +19,7 @@
 #include "../../examples/framemark.h"
 #include "avwatch.h"
 #include "rtpwatch.h"
+#include "vpxlayers.h"
 
 #define CYCLE_DEADLINE_US (20 * G_USEC_PER_SEC)
 #define SETTLE_DEADLINE_US (3 * G_USEC_PER_SEC)
@@ -46,6 +47,7 @@ typedef struct
 static gchar **opt_caps, **opt_watch, **opt_branch, **opt_paint, **opt_read, **opt_digest, **opt_declare, **opt_beep;
 static gint opt_cycles, opt_until = 20, opt_pads = 1, opt_clock_ppm, opt_lose;
 static gboolean opt_stay, opt_rtp;
+static gchar *opt_layers;
 
 static const GOptionEntry entries[] = {
   {"watch", 'w', 0, G_OPTION_ARG_STRING_ARRAY, &opt_watch, "Report pads, first buffers, gaps and EOS", "ELEMENT"},
@@ -57,6 +59,7 @@ static const GOptionEntry entries[] = {
   {"declare", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_declare, "Make it declare 2 s of latency", "ELEMENT"},
   {"rtp", 0, 0, G_OPTION_ARG_NONE, &opt_rtp, "Count the packets that are sent, for the command", NULL},
   {"lose", 0, 0, G_OPTION_ARG_INT, &opt_lose, "Lose each Nth packet of Opus that comes in", "N"},
+  {"layers", 0, 0, G_OPTION_ARG_STRING, &opt_layers, "Make a vp8enc write two temporal layers", "ELEMENT"},
   {"caps", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_caps, "Print the caps that leave it", "ELEMENT"},
   {"clock-ppm", 0, 0, G_OPTION_ARG_INT, &opt_clock_ppm, "Let the pipeline's clock run fast by N millionths", "N"},
   {"stay", 0, 0, G_OPTION_ARG_NONE, &opt_stay, "Go on after EOS", NULL},
@@ -821,6 +824,11 @@ main (int argc, char **argv)
   install_watches (&app);
   if (opt_clock_ppm)
     use_fast_clock (app.pipeline);
+  if (opt_layers) {
+    g_autoptr (GstElement) encoder = find (&app, opt_layers);
+
+    vpx_layers_set_up (encoder);
+  }
   if (opt_lose > 0)
     rtp_watch_lose (GST_BIN (app.pipeline), (guint) opt_lose);
   if (opt_rtp)
