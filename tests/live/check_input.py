@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Input that changes or that will not do: a clear word about that track, and the others go on."""
 
+import re
+
 from check_codecs import SMALL, VIDEO, only
 from harness import check, check_at_least, check_at_most, check_equal, let_pass, wait_until
 
@@ -62,6 +64,65 @@ def test_input_codec_changes(bench):
     check_goes_on(sender)
     sender.end()
     viewer.close()
+
+
+def width_and_height(line):
+    return tuple(int(re.search(name + r'\W+int\W+(\d+)', line['caps'])[1]) for name in ('width', 'height'))
+
+
+def test_input_changes(bench):
+    """Another size and frame rate, and with them another codec_data: the track stays, every picture is decoded."""
+    bench.start_server()
+    viewer = bench.launch('viewer', '%s s.video_0 ! queue ! avdec_h264 ! identity name=d ! fakesink sync=false'
+                          % bench.element('src', 'bob', name='s'), '--watch=s', '--caps=d', '--digest=d')
+    viewer.wait_event('livekit-connection', state='connected')
+    raw = 'video/x-raw,format=I420,width=%d,height=%d,framerate=%d/1'
+    sender = bench.launch('publisher', (
+        'videotestsrc is-live=true ! videorate ! videoscale ! capsfilter name=c caps=%s ! %s ! h264parse ! '
+        'video/x-h264,stream-format=avc,alignment=au ! identity name=e ! %s') % (
+            raw % (320, 240, 15), VIDEO['h264'][0], bench.element('sink', 'alice', name='k')), '--watch=k', '--caps=e')
+    sid = bench.wait_published('alice', 1)[0]['sid']
+    for size in ((320, 240, 15), (640, 360, 30), (160, 120, 10)):
+        sender.tell('set c caps ' + raw % size)
+        wait_until(lambda: viewer.events('caps') and width_and_height(viewer.events('caps')[-1]) == size[:2],
+                   'pictures of %dx%d' % size[:2])
+        before = received(viewer)
+        wait_until(lambda: received(viewer) >= before + 20, '20 pictures of %dx%d' % size[:2])
+        track = wait_until(lambda: next((track for track in bench.wait_published('alice', 1)
+                                         if (track['width'], track['height']) == size[:2]), None),
+                           'the server knows of %dx%d' % size[:2])
+        check_equal(track['sid'], sid, 'sid')
+    data = {re.search('codec_data[^,;]*', line['caps'])[0] for line in sender.events('caps')}
+    check_at_least(len(data), 3, 'kinds of codec_data')
+    check(not viewer.events('error') and not viewer.events('warning') and not sender.events('warning'), 'complaints')
+    viewer.end()
+    sender.end()
+
+
+def test_input_profile_changes(bench):
+    """From high to constrained baseline profile: the track stays, every picture is decoded."""
+    bench.start_server()
+    viewer = bench.launch('viewer', '%s s.video_0 ! queue ! avdec_h264 ! identity name=d ! fakesink sync=false'
+                          % bench.element('src', 'bob', name='s'), '--watch=s', '--digest=d')
+    viewer.wait_event('livekit-connection', state='connected')
+    encoder = VIDEO['h264'][0].replace('speed-preset=ultrafast', 'speed-preset=veryfast')
+    sender = bench.launch('publisher', (
+        'funnel name=i ! identity name=e ! %s %s ! tee name=t '
+        't. ! valve name=a ! queue ! %s ! video/x-h264,profile=high ! i. '
+        't. ! valve name=b drop=true ! queue ! %s ! video/x-h264,profile=constrained-baseline ! i.') % (
+            bench.element('sink', 'alice', name='k'), SMALL, encoder, encoder), '--watch=k', '--caps=e')
+    wait_until(lambda: received(viewer) >= 20, '20 pictures of high profile')
+    sid = bench.wait_published('alice', 1)[0]['sid']
+    sender.tell('set a drop true')
+    sender.tell('set b drop false')
+    wait_until(lambda: 'constrained-baseline' in str(sender.events('caps')[-1]), 'the other encoder')
+    before = received(viewer)
+    wait_until(lambda: received(viewer) >= before + 30, '30 pictures of the other profile')
+    check_equal([track['sid'] for track in bench.wait_published('alice', 1)], [sid], 'tracks')
+    check_equal(len(viewer.events('first-buffer')), 1, 'pads')
+    check(not viewer.events('error') and not viewer.events('warning'), 'it cannot be decoded')
+    viewer.end()
+    sender.end()
 
 
 def test_input_codec_refused(bench):

@@ -222,6 +222,15 @@ def test_simulcast_other_aspect(bench):
     sender.end()
 
 
+def test_simulcast_same_height(bench):
+    """Layers of one height and almost one width: a warning, published."""
+    bench.start_server()
+    sender = bench.launch('publisher', layered(bench, order=(0, 1), sizes=[(640, 360), (648, 360)]), '--watch=k')
+    sender.wait_event('warning')
+    check_equal(sorted(layer['width'] for layer in bench.wait_published('alice', 1)[0]['layers']), [640, 648], 'layers')
+    sender.end()
+
+
 CAMERAS = 20
 
 
