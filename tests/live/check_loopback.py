@@ -2,6 +2,7 @@
 """livekitsink to livekitsrc through the server: every frame once and in order, in both signalling versions."""
 
 from harness import by_clock, check, check_at_least, check_at_most, check_equal, percentile, wait_until
+from tcpproxy import TcpProxy
 
 FRAMES = 300
 PACKETS = 400
@@ -112,6 +113,32 @@ def test_loopback_vp8_v0(bench):
     bench.start_server()
     bench.start_v0_proxy()
     numbered(bench, 'vp8')
+
+
+def test_resume(bench):
+    """The websockets of both break: both resume, and not a frame is lost."""
+    bench.start_server()
+    proxies = [TcpProxy('127.0.0.1', ('127.0.0.1', bench.server.port)) for _ in range(2)]
+    for proxy in proxies:
+        bench.stack.callback(proxy.close)
+    watcher = receiver(bench, 'h264', audio=False, server_url=proxies[0].url)
+    watcher.wait_event('livekit-connection', state='connected')
+    sender = publisher(bench, 'h264', audio=False, server_url=proxies[1].url)
+    watcher.wait_event('first-buffer', pad='video_0')
+    for launch, proxy in zip((watcher, sender), proxies):
+        mark = len(launch.lines)
+        proxy.cut()
+        launch.wait_event('livekit-connection', state='reconnecting', after=mark)
+        launch.wait_event('livekit-connection', state='connected', after=mark)
+    before = len(numbers(watcher))
+    wait_until(lambda: len(numbers(watcher)) >= before + 60, '60 frames after that')
+    check_numbers(numbers(watcher), 60)
+    for element, launch in (('s', watcher), ('k', sender)):
+        stats = launch.get(element, 'stats').replace('\\', '')
+        check('joins=(uint)1' in stats and 'resumes=(uint)1' in stats and 'rejoins=(uint)0' in stats,
+              'the statistics say %s', stats[:200])
+    sender.end()
+    watcher.close()
 
 
 def test_late_receiver(bench):

@@ -135,6 +135,28 @@ def test_dynacast(bench):
     sender.end()
 
 
+def test_dynacast_src(bench):
+    """The same with a viewer of ours: of what nobody watches nothing is sent."""
+    bench.start_server()
+    sender = bench.launch('publisher', layered(bench), '--watch=k')
+    bench.wait_published('alice', 1)
+    for pad in range(3):
+        sender.wait_event('livekit-track', action='inactive', pad='video_%d' % pad, seconds=30)
+    viewer = bench.launch('viewer', bench.element('src', 'bob', name='s') + ' ! fakesink sync=false', '--watch=s')
+    viewer.wait_event('first-buffer', pad='video_0')
+    mark = len(sender.lines)
+    viewer.tell('set s video_0::quality low')
+    for pad in (1, 2):
+        sender.wait_event('livekit-track', action='inactive', pad='video_%d' % pad, seconds=30, after=mark)
+    low = bytes_in(sender, 2)
+    check_at_least(low['video_0'], 2000, 'bytes of the low layer')
+    check_equal((low['video_1'], low['video_2']), (0, 0), 'bytes of the other layers')
+    mark = len(sender.lines)
+    viewer.close()
+    sender.wait_event('livekit-track', action='inactive', pad='video_0', seconds=30, after=mark)
+    sender.end()
+
+
 def test_simulcast_late_layer(bench):
     """A pad that gets its caps three seconds later joins the track as the layer that it is."""
     bench.start_server()
