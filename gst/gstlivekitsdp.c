@@ -92,7 +92,6 @@ check_media (const GstSDPMessage * sdp, guint index, GHashTable * mids, GError *
   return TRUE;
 }
 
-/* The first section of a bundle carries it. webrtcbin aborts the process when that is not the description's first. */
 static gboolean
 check_bundle (const GstSDPMessage * sdp, GHashTable * mids, GError ** error)
 {
@@ -103,12 +102,29 @@ check_bundle (const GstSDPMessage * sdp, GHashTable * mids, GError ** error)
     if (g_strcmp0 (attr->key, "group") != 0 || attr->value == NULL || !g_str_has_prefix (attr->value, "BUNDLE"))
       continue;
     names = g_strsplit (attr->value, " ", -1);
-    if (names[1] && g_strcmp0 (names[1], gst_livekit_sdp_get_mid (gst_sdp_message_get_media (sdp, 0))) != 0)
-      return refuse (error, "a bundle that another section than the first carries", i);
     for (guint n = 1; names[n] != NULL; n++) {
       if (*names[n] != '\0' && !g_hash_table_contains (mids, names[n]))
         return refuse (error, "a bundle of a section that is not there", n);
     }
+  }
+  return TRUE;
+}
+
+/* The first section of a bundle carries it. webrtcbin aborts the process when that is not the description's first. */
+static gboolean
+check_carrier (const GstSDPMessage * sdp, GError ** error)
+{
+  g_autofree gchar *first =
+      g_strconcat ("BUNDLE ", gst_livekit_sdp_get_mid (gst_sdp_message_get_media (sdp, 0)), NULL);
+  gsize length = strlen (first);
+
+  for (guint i = 0; i < gst_sdp_message_attributes_len (sdp); i++) {
+    const GstSDPAttribute *attr = gst_sdp_message_get_attribute (sdp, i);
+
+    if (g_strcmp0 (attr->key, "group") != 0 || attr->value == NULL || !g_str_has_prefix (attr->value, "BUNDLE "))
+      continue;
+    if (!g_str_has_prefix (attr->value, first) || (attr->value[length] != ' ' && attr->value[length] != '\0'))
+      return refuse (error, "a bundle that another section than the first carries", i);
   }
   return TRUE;
 }
@@ -157,7 +173,8 @@ gst_livekit_sdp_parse (const gchar * text, gboolean is_answer, const GstSDPMessa
     if (!check_media (sdp, i, mids, error))
       goto refused;
   }
-  if (!check_bundle (sdp, mids, error) || (offer && !check_against (sdp, is_answer, offer, error)))
+  if (!check_bundle (sdp, mids, error) || (offer && !check_against (sdp, is_answer, offer, error))
+      || !check_carrier (sdp, error))
     goto refused;
   return sdp;
 

@@ -156,6 +156,8 @@ static const struct
   {"a=mid:p1\n", "a=mid:p0\n", "twice"},
   {"BUNDLE p0 p1 p2", "BUNDLE p0 p1 p2 p3", "bundle"},
   {"BUNDLE p0 p1 p2", "BUNDLE nobody", "bundle"},
+  {"BUNDLE p0 p1 p2", "BUNDLE p1 p0 p2", "another section"},
+  {"BUNDLE p0 p1 p2", "BUNDLE p00 p1 p2", "bundle"},
   {"m=audio", "m=message", "unknown kind"},
   {"m=audio 0 UDP/TLS/RTP/SAVPF 111 0 8", "m=audio 0 UDP/TLS/RTP/SAVPF", "no formats"},
   {"a=ice-ufrag:", "a=x-ufrag:", "ICE", TRUE},

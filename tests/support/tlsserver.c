@@ -13,6 +13,7 @@ struct _TlsServer
   GThread *thread;
   guint port;
   gboolean echoes;
+  gint is_over;                 /* atomic */
   gboolean is_handshaked;       /* these of the thread; read after its end */
   guint n_bytes;
 };
@@ -47,6 +48,8 @@ run (gpointer data)
   serve (server, ssl);
   SSL_free (ssl);
   g_object_unref (connection);
+  g_atomic_int_set (&server->is_over, TRUE);
+  g_main_context_wakeup (NULL);
   return NULL;
 }
 
@@ -78,6 +81,12 @@ guint
 tls_server_get_port (TlsServer * server)
 {
   return server->port;
+}
+
+gboolean
+tls_server_is_over (TlsServer * server)
+{
+  return g_atomic_int_get (&server->is_over);
 }
 
 gboolean
