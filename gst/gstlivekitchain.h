@@ -23,8 +23,8 @@ typedef struct
 /* In @host, in its state. NULL when elements are missing, which is logged. The caller gives @feed its functions. */
 GstLiveKitChain *gst_livekit_chain_new (GstBin * host, const gchar * name, const GstLiveKitCodec * codec,
     gboolean is_live);
-/* Before anything streams, and behind the probes that drop: packets of sound tell how loud they are, where nobody has said so.
- * FALSE: there is no decoder. */
+/* Before anything streams, and behind the probes that drop: packets of sound tell how loud they are, where nobody
+ * has said so. FALSE: there is no decoder. */
 gboolean gst_livekit_chain_measure_level (GstLiveKitChain * chain);
 /* While nothing streams in it. */
 void gst_livekit_chain_free (GstLiveKitChain * chain);

@@ -13,7 +13,8 @@ G_DECLARE_FINAL_TYPE (GstLiveKitCore, gst_livekit_core, GST, LIVEKIT_CORE, GstBi
 /* The caller owns the reference. */
 GstLiveKitCore *gst_livekit_core_new (void);
 
-/* Application thread, one call at a time. From where it is to @home; NULL is nowhere. Running times go on as they were. */
+/* Application thread, one call at a time. From where it is to @home; NULL is nowhere. Running times go on as they
+ * were. */
 void gst_livekit_core_move (GstLiveKitCore * core, GstBin * home);
 /* Plays with the clock and base time of @leader, or, with NULL, is paused. What plays already keeps its times. */
 void gst_livekit_core_follow (GstLiveKitCore * core, GstElement * leader);

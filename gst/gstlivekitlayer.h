@@ -73,8 +73,8 @@ typedef struct
  * delegate, whose element may be gone while the session goes on. */
 void gst_livekit_layer_set_listed_in_loop (GstLiveKitLayer * layer, gboolean is_listed);
 
-/* Room loop, by the track. attach holds on to the present format, and tells it; FALSE when there is none yet. The packets
- * carry @rid and @mid when it is not NULL. */
+/* Room loop, by the track. attach holds on to the present format, and tells it; FALSE when there is none yet. The
+ * packets carry @rid and @mid when it is not NULL. */
 gboolean gst_livekit_layer_get_format_in_loop (GstLiveKitLayer * layer, GstLiveKitLayerFormat * format);
 gboolean gst_livekit_layer_attach_in_loop (GstLiveKitLayer * layer, const gchar * mid, const gchar * rid,
     GstLiveKitLayerFormat * format);

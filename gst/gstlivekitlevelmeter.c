@@ -11,8 +11,8 @@
 #define SILENCE 127
 #define FULL_SCALE 32768.0
 
-/* The decoder is in no bin and has no bus: what it says of broken packets is nobody's concern. It works in the thread that
- * feeds it. */
+/* The decoder is in no bin and has no bus: what it says of broken packets is nobody's concern. It works in the
+ * thread that feeds it. */
 struct _GstLiveKitLevelMeter
 {
   GstElement *decoder;

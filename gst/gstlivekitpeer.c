@@ -350,7 +350,8 @@ set_up_rtpsession (GstElement * rtpsession)
 
   /* No waiting for a second packet of each source: SRTP has proved who sends. */
   g_object_set (rtpsession, "probation", 0, "rtcp-min-interval", (guint64) RTCP_MIN_INTERVAL, NULL);
-  /* Sender reports are about the capture. What upstream declares as latency is in the time of sending, which this would report. */
+  /* Sender reports are about the capture. What upstream declares as latency is in the time of sending, which this
+   * would report. */
   g_object_set (rtpsession, "rtcp-sync-send-time", FALSE, NULL);
   g_object_get (rtpsession, "internal-session", &session, NULL);
   g_object_set (session, "bandwidth", (gdouble) RTCP_BANDWIDTH, NULL);

@@ -352,8 +352,8 @@ in_sync (GstLiveKitRemoteTrack * track, GstBuffer * buffer)
       track->flags & GST_LIVEKIT_REMOTE_TRACK_CAPTURE_TIME);
 }
 
-/* After an outage what was lost comes in a burst, to which the jitter buffer gives one and the same time; a parser takes that off
- * all frames but the first, and muxers refuse frames without one. */
+/* After an outage what was lost comes in a burst, to which the jitter buffer gives one and the same time; a parser
+ * takes that off all frames but the first, and muxers refuse frames without one. */
 static GstBuffer *
 with_time (GstLiveKitRemoteTrack * track, GstBuffer * buffer)
 {

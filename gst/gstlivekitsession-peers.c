@@ -124,9 +124,10 @@ on_peer_disconnected (GstLiveKitPeer * peer, gpointer data)
   lk_room_transport_lost_in_loop (session->room, target_of (session, peer));
 }
 
-/* libnice of Debian 12 never tells that the other side has gone, so silence has to: reports of the server come about once a
- * second for what is sent, every three for what is received. It may also be that there is nothing to tell. So ICE is asked
- * first, by a restart, which costs a live path nothing; only when it does not come up is the transport lost. */
+/* libnice of Debian 12 never tells that the other side has gone, so silence has to: reports of the server come about
+ * once a second for what is sent, every three for what is received. It may also be that there is nothing to tell. So
+ * ICE is asked first, by a restart, which costs a live path nothing; only when it does not come up is the transport
+ * lost. */
 void
 gst_livekit_session_check_silence_in_loop (GstLiveKitSession * session)
 {

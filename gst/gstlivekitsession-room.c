@@ -472,7 +472,8 @@ on_track_removed (const LkPublication * publication, gpointer data)
   GstLiveKitSession *session = data;
 
   gst_livekit_session_tell_track (session, "unpublished", publication);
-  /* A server that shuts down lets everybody leave, and tells us last: then the tracks come back, and pads must not end. */
+  /* A server that shuts down lets everybody leave, and tells us last: then the tracks come back, and pads must not
+   * end. */
   if (session->removal_timer == 0)
     session->removal_timer = lk_loop_post_after (session->loop, REMOVAL_MS, removed_in_loop, session, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitsession-users: the elements of a session: who comes and goes, what they are told, whose clock is followed. */
+/* gstlivekitsession-users: the elements of a session: who comes and goes, what they are told, whose clock is
+ * followed. */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
@@ -293,7 +294,8 @@ leave_in_loop (gpointer data)
   GstLiveKitSession *session = exit->session;
   guint n_leaving = 0;
 
-  /* The server would bind packets of a track that has been unpublished to its section, and take no other track there. */
+  /* The server would bind packets of a track that has been unpublished to its section, and take no other track
+   * there. */
   if (exit->role == GST_LIVEKIT_ROLE_PUBLISHER && session->publisher
       && gst_livekit_peer_is_sending_in_loop (session->publisher) && exit->n_waits++ < DRAIN_STEPS) {
     lk_loop_post_after (session->loop, DRAIN_STEP_MS, leave_in_loop, exit, NULL);

@@ -12,11 +12,12 @@
 #define MAX_OFFSET (2 * GST_SECOND)
 /* Once streams are together their times move by a twentieth at most, so that recordings have no holes... */
 #define SLEW 20
-/* ...unless they are this far off for this long: then something has changed, and listeners should not wait for half a minute. */
+/* ...unless they are this far off for this long: then something has changed, and listeners should not wait for half
+ * a minute. */
 #define JUMP_FROM (250 * GST_MSECOND)
 #define JUMP_AFTER (2 * GST_SECOND)
-/* The packet that took least in so long is the one that the network has not held. Not what the jitter buffer makes of it: after a
- * stall it may be seconds off, for a while. */
+/* The packet that took least in so long is the one that the network has not held. Not what the jitter buffer makes
+ * of it: after a stall it may be seconds off, for a while. */
 #define WINDOW (2 * GST_SECOND)
 /* Extensions win over reports, which say the same of a longer time, unless there has been none for so long. */
 #define EXTENSION_LIFE (5 * G_TIME_SPAN_SECOND)
@@ -305,7 +306,8 @@ add_capture_meta (GstBuffer * buffer, gint64 captured)
 
 /* --- keeping together --- */
 
-/* The longest way that a stream of the group takes, and how many there are; 0: their clocks have nothing to do with each other. */
+/* The longest way that a stream of the group takes, and how many there are; 0: their clocks have nothing to do with
+ * each other. */
 static guint
 find_longest_locked (Group * group, gint64 * longest)
 {

@@ -33,11 +33,13 @@ void gst_livekit_stream_time_end (GstLiveKitStreamTime * stream);
 
 /* What a sender report says: an instant of NTP time (UQ32.32) as RTP time. The same one may be told again. */
 void gst_livekit_stream_time_take_report (GstLiveKitStreamTime * stream, guint64 ntp, guint32 rtp);
-/* A packet behind the jitter buffer, at running time @now. @capture_id: the id of the extension abs-capture-time, 0 = none. */
+/* A packet behind the jitter buffer, at running time @now. @capture_id: the id of the extension abs-capture-time, 0
+ * = none. */
 void gst_livekit_stream_time_take_packet (GstLiveKitStreamTime * stream, GstBuffer * packet, GstClockTime now,
     guint clock_rate, guint capture_id);
-/* Takes a buffer that was made of such packets and is there at running time @now, and gives it the time at which it belongs beside the participant's other
- * streams; @add_meta: and the publisher's capture time as GstReferenceTimestampMeta, if it is known (timestamp/x-ntp, in ns). */
+/* Takes a buffer that was made of such packets and is there at running time @now, and gives it the time at which it
+ * belongs beside the participant's other streams; @add_meta: and the publisher's capture time as
+ * GstReferenceTimestampMeta, if it is known (timestamp/x-ntp, in ns). */
 GstBuffer *gst_livekit_stream_time_place (GstLiveKitStreamTime * stream, GstBuffer * buffer, GstClockTime now, gboolean add_meta);
 
 /* By how much the last buffer was placed later than the jitter buffer had it, in ns. */

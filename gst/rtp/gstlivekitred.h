@@ -19,10 +19,12 @@ typedef struct
   gsize position, size;         /* in the payload */
 } GstLiveKitRedBlock;
 
-/* The last block is what the packet itself is about; oldest first. Returns how many there are, 0 when it is no such payload. */
+/* The last block is what the packet itself is about; oldest first. Returns how many there are, 0 when it is no such
+ * payload. */
 guint gst_livekit_red_parse (const guint8 * payload, gsize size, GstLiveKitRedBlock * blocks);
 
-/* Headers of one packet with @n_blocks, of which the last has offset 0. Returns how many bytes that takes; @out may be NULL. */
+/* Headers of one packet with @n_blocks, of which the last has offset 0. Returns how many bytes that takes; @out may
+ * be NULL. */
 gsize gst_livekit_red_write_headers (const GstLiveKitRedBlock * blocks, guint n_blocks, guint8 * out);
 
 G_END_DECLS

@@ -85,8 +85,8 @@ number_of (GstBuffer * buffer)
   return byte;
 }
 
-/* Sends @n packets, loses those that @is_lost names, and checks that all come out but those in @missing; returns how many
- * are marked as got back. */
+/* Sends @n packets, loses those that @is_lost names, and checks that all come out but those in @missing; returns how
+ * many are marked as got back. */
 static guint
 send_with_loss (guint n, const gboolean * is_lost, const gboolean * missing)
 {

@@ -3,10 +3,11 @@
 
 import os
 import random
+import subprocess
 
 from serve import mint_token
 from harness import check, check_equal, let_pass, wait_until
-from netbench import KEY, SECRET
+from netbench import KEY, SECRET, SERVER_HOST
 from pipelines import AUDIO, ENCODERS, RAW, publish, receive
 
 
@@ -57,14 +58,35 @@ def test_t13_token_expires(bench):
     sender.end()
 
 
-def test_t10_turn_only(bench):
-    """T10: only the server's TURN is reachable, relay policy: media over the relay."""
-    bench.start_server({'turn': {'enabled': True, 'domain': '10.77.0.1', 'udp_port': 3478, 'allow_restricted_peer_cidrs': ['10.77.0.0/24']}})
+def over_turn(bench, turn, **properties):
+    """Media between our elements when the server's TURN is the only way."""
+    bench.start_server({'turn': dict(turn, enabled=True, allow_restricted_peer_cidrs=['10.77.0.0/24'])})
     bench.drop_udp()
-    sender = publish(bench, ice_transport_policy='relay')
-    watcher = receive(bench, ice_transport_policy='relay')
+    sender = publish(bench, ice_transport_policy='relay', **properties)
+    watcher = receive(bench, ice_transport_policy='relay', **properties)
     clock = bench.wait_frames(watcher, 30, 40)
     bench.figure('first media after', clock.frames[0][0] - watcher.wait_event('start')['t'] / 1e6, 's', limit=10)
+    return sender, watcher
+
+
+def test_t10_turn_only(bench):
+    """T10: only the server's TURN is reachable, relay policy: media over the relay."""
+    sender, _ = over_turn(bench, {'domain': SERVER_HOST, 'udp_port': 3478})
+    sender.end()
+
+
+def test_t10_turn_over_tls(bench):
+    """T10: TURN over TLS alone, with an authority of its own."""
+    certificate, key = bench.temporary / 'turn.pem', bench.temporary / 'turn.key'
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days',
+                    '2', '-subj', '/CN=turn', '-addext', 'subjectAltName=IP:%s' % SERVER_HOST, '-keyout', key, '-out',
+                    certificate], capture_output=True, check=True)
+    # The server tells port 443, whatever it listens on.
+    sender, watcher = over_turn(bench, {'domain': SERVER_HOST, 'tls_port': 443, 'cert_file': str(certificate),
+                                        'key_file': str(key)}, tls_ca_file=str(certificate))
+    for launch in (sender, watcher):
+        log = (bench.folder / (launch.name + '.gst.log')).read_text(errors='replace')
+        check('tlsrelay: connecting host=' + SERVER_HOST in log, '%s: nothing went through the TLS relay', launch.name)
     sender.end()
 
 

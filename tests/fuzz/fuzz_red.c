@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fuzz: a payload of RFC 2198. What was understood lies inside, one block behind the other, and gives the same headers again. */
+/* fuzz: a payload of RFC 2198. What was understood lies inside, one block behind the other, and gives the same
+ * headers again. */
 
 #include "fuzz.h"
 

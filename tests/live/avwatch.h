@@ -9,7 +9,8 @@
 
 G_BEGIN_DECLS
 
-/* Looks at S16LE samples of one channel that pass the pad: TRUE when a beep begins in the buffer, at running time *pts. */
+/* Looks at S16LE samples of one channel that pass the pad: TRUE when a beep begins in the buffer, at running time
+ * *pts. */
 gboolean av_watch_find_beep (GstPad * pad, GstBuffer * buffer, GstClockTime * pts);
 /* A timestamp of a buffer on the pad as running time: files have segments of their own. */
 GstClockTime av_watch_running_time (GstPad * pad, GstClockTime pts);
