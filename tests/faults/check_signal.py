@@ -143,6 +143,26 @@ def test_t2_server_gone(bench):
         check(quick and max(quick) <= 1.2, 'delays in the first seconds: %s', quick)
 
 
+def test_t2_server_gone_for_ever(bench):
+    """T2: reconnect-timeout of 0, the server gone for 10 minutes (--all; else 1): it is tried again and again, then found."""
+    minutes = 10 if bench.long else 1
+    bench.limit(minutes * 60 + 120)
+    bench.start_server()
+    launches = pair(bench, reconnect_timeout=0)
+    killed = bench.kill_server()
+    let_pass(minutes * 60)
+    up = bench.server_again()
+    for launch in launches:
+        check_equal(launch.events('error'), [], 'errors of ' + launch.name)
+        tries = [at for at, state, *_ in states(launch, killed) if state == 'reconnecting' and 20 < at < minutes * 60]
+        apart = [two - one for one, two in zip(tries, tries[1:])]
+        bench.figure('%s: fewest seconds from try to try' % launch.name, min(apart), 's')
+        check_at_least(min(apart), 5.6, 'seconds from try to try')
+        bench.figure('%s connected after' % launch.name, wait_state(launch, 'connected', up - 0.1, 30), 's')
+    for launch in reversed(launches):
+        launch.end()
+
+
 def freeze_server(bench, seconds):
     """SIGSTOP, then SIGCONT after so many seconds; a third pipeline is stopped meanwhile."""
     bench.start_server()
