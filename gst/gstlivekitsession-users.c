@@ -29,9 +29,12 @@ gst_livekit_session_get_user (GstLiveKitSession * session, GstLiveKitRole role)
 void
 gst_livekit_session_tell_publisher (GstLiveKitSession * session, GstStructure * message)
 {
-  GstLiveKitSessionUser *user = &session->users[GST_LIVEKIT_ROLE_PUBLISHER];
+  GstLiveKitSessionUser *user = gst_livekit_session_get_user (session, GST_LIVEKIT_ROLE_PUBLISHER);
 
-  user->delegate.message (session, message, user->data);
+  if (user)
+    user->delegate.message (session, message, user->data);
+  else
+    gst_structure_free (message);
 }
 
 void
