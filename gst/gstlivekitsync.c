@@ -6,6 +6,8 @@
 
 #include "gstlivekitsync.h"
 
+#include <string.h>
+
 #include <gst/rtp/rtp.h>
 
 /* Streams further apart than this are on clocks that have nothing to do with each other. */
@@ -238,15 +240,18 @@ static void
 read_extension_locked (GstLiveKitStreamTime * stream, GstRTPBuffer * rtp, guint id)
 {
   gpointer bytes;
+  guint64 capture = 0;
   guint size;
   guint16 bits;
 
   if (!gst_rtp_buffer_get_extension_onebyte_header (rtp, id, 0, &bytes, &size)
       && !gst_rtp_buffer_get_extension_twobytes_header (rtp, (guint8 *) & bits, id, 0, &bytes, &size))
     return;
-  /* 8 bytes, or 16 with the difference to yet another clock. */
-  if (size >= 8 && GST_READ_UINT64_BE (bytes) != 0)
-    set_anchor_locked (stream, GST_READ_UINT64_BE (bytes), gst_rtp_buffer_get_timestamp (rtp), TRUE);
+  /* 8 bytes, or 16 with the difference to yet another clock; anywhere, and GStreamer's macro wants them aligned. */
+  if (size >= sizeof capture)
+    memcpy (&capture, bytes, sizeof capture);
+  if (capture != 0)
+    set_anchor_locked (stream, GUINT64_FROM_BE (capture), gst_rtp_buffer_get_timestamp (rtp), TRUE);
 }
 
 void
