@@ -6,7 +6,7 @@ import os
 from check_browser import QVGA, publishing
 from harness import by_clock, check_at_least, check_at_most, check_equal, wait_until
 
-CYCLES = int(os.environ.get('LIVE_CYCLES', '120'))
+CYCLES = int(os.environ.get('LIVE_CYCLES', '100'))
 WARM_UP = 50
 KIB_PER_CYCLE = 8
 
