@@ -6,6 +6,7 @@ import random
 import signal
 import time
 
+from check_cycles import measure_memory_evenly
 from harness import check, check_at_most, let_pass
 from pipelines import publish
 
@@ -62,6 +63,7 @@ def strike(bench, proxy, fault):
 def test_t38_soak(bench):
     """T38: two publishers, one receiver of four tracks, a random fault every minute (SOAK_MINUTES 60, SOAK_PERIOD 60 s)."""
     bench.limit(MINUTES * 60 + 300)
+    measure_memory_evenly()
     bench.start_server()
     proxy = bench.start_proxy()
     seed = int(os.environ.get('SOAK_SEED', random.randrange(10 ** 6)))
@@ -89,15 +91,17 @@ def test_t38_soak(bench):
         let_pass(max(0, start + (number + 1) * PERIOD - 5 - time.monotonic()))
         for launch in launches:
             line = measure(launch)
-            points[launch.name].append(((time.monotonic() - start) / 3600, int(line['rss-kib']), int(line['threads']), int(line['fds'])))
+            points[launch.name].append(((time.monotonic() - start) / 3600, int(line['rss-kib']), int(line['threads']),
+                                        int(line['fds']), int(line['heap-kib'])))
     for fault, values in sorted(times.items()):
         bench.figure('%s × %d, media back at most after' % (fault, len(values)), max(values), 's', goal=BACK_WITHIN[fault])
     for name, rows in points.items():
         kept = rows[len(rows) // 4:]
-        growth = slope([(hour, rss) for hour, rss, _, _ in kept])
+        growth = slope([(row[0], row[1]) for row in kept])
         bench.figure('%s grows by' % name, growth, 'KiB/h', goal=GROWTH_KIB_PER_HOUR)
-        bench.note('%s: RSS %s KiB, threads %s, descriptors %s', name, [row[1] for row in rows][::5],
-                   sorted({row[2] for row in kept}), sorted({row[3] for row in kept}))
+        bench.figure('of that allocated', slope([(row[0], row[4]) for row in kept]), 'KiB/h')
+        bench.note('%s: RSS %s KiB, allocated %s KiB, threads %s, descriptors %s', name, [row[1] for row in rows][::5],
+                   [row[4] for row in rows][::5], sorted({row[2] for row in kept}), sorted({row[3] for row in kept}))
         if MINUTES >= 60:
             check_at_most(growth, GROWTH_KIB_PER_HOUR, 'KiB/h of ' + name)
         check_at_most(max(row[3] for row in kept[-5:]), max(row[3] for row in rows[:5]) + 2, 'descriptors of ' + name)

@@ -465,11 +465,21 @@ resident_kib (void)
   return (guint) g_ascii_strtoull (line + strlen ("VmRSS:"), NULL, 10);
 }
 
+/* What is allocated, and not what the allocator keeps for later. */
+static guint
+allocated_kib (void)
+{
+  struct mallinfo2 info = mallinfo2 ();
+
+  return (guint) ((info.uordblks + info.hblkhd) / 1024);
+}
+
 static void
 emit_probe (void)
 {
   emit (gst_structure_new ("probe", "threads", G_TYPE_UINT, count_entries ("/proc/self/task"),
-          "fds", G_TYPE_UINT, count_entries ("/proc/self/fd"), "rss-kib", G_TYPE_UINT, resident_kib (), NULL));
+          "fds", G_TYPE_UINT, count_entries ("/proc/self/fd"), "rss-kib", G_TYPE_UINT, resident_kib (),
+          "heap-kib", G_TYPE_UINT, allocated_kib (), NULL));
 }
 
 /* Commands */

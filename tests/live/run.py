@@ -19,7 +19,7 @@ from runner import find_tests, run_test  # noqa: E402
 
 MODULES = ['check_harness', 'check_loopback', 'check_browser', 'check_sdk', 'check_refusals', 'check_files',
            'check_many', 'check_simulcast', 'check_choosing', 'check_examples', 'check_extensions', 'check_codecs',
-           'check_input', 'check_encoders', 'check_duplex', 'check_av', 'check_facts', 'check_red', 'check_layers',
+           'check_input', 'check_encoders', 'check_duplex', 'check_av', 'check_facts', 'check_red', 'check_svc',
            'check_cycles']
 
 
