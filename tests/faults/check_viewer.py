@@ -4,7 +4,8 @@
 import time
 
 from check_signal import wait_state
-from harness import check, let_pass, wait_until
+from harness import check, check_equal, let_pass, wait_until
+from mediaclock import FPS
 from netbench import inside
 from pipelines import publish
 
@@ -48,6 +49,36 @@ def test_browser_t1(bench):
     up = bench.server_again()
     bench.figure('our publisher connected after', wait_state(sender, 'connected', up - 0.1), 's', limit=5, goal=3)
     bench.figure('picture moves in Chromium after', wait_moving(browser, 'the picture is back') - up, 's')
+    sender.end()
+
+
+def test_browser_t4(bench):
+    """T4 watched in Chromium: our publisher's websocket cut 10 times a second apart, 100 times with --all."""
+    cuts = 100 if bench.long else 10
+    bench.start_server()
+    proxy = bench.start_proxy()
+    sender = publish(bench)
+    browser = viewer(bench)
+    wait_moving(browser, 'the browser shows the picture')
+    let_pass(1)
+    tracks = bench.server.participants(bench.room)['alice']['tracks']
+    first = video_of(browser)
+    for _ in range(cuts):
+        for connection in proxy.websockets():
+            connection.cut()
+        let_pass(1)
+    last = video_of(browser)
+    seconds = (last['at'] - first['at']) / 1000
+    bench.figure('%d cuts: frames decoded a second' % cuts, (last['frames'] - first['frames']) / seconds)
+    missing = round(seconds * FPS) - (last['frames'] - first['frames'])
+    bench.figure('frames fewer than in that time', missing, limit=2)
+    bench.figure('packets lost', last['lost'] - first['lost'], limit=0)
+    bench.figure('freezes', last['freezes'] - first['freezes'], limit=0)
+    check_equal([track['sid'] for track in bench.server.participants(bench.room)['alice']['tracks']],
+                [track['sid'] for track in tracks], 'tracks of our publisher')
+    wait_until(lambda: sender.events('livekit-connection')[-1]['state'] == 'connected', 'connected')
+    bench.figure('websockets of our publisher', proxy.count, limit=cuts + 1)
+    check(proxy.count > cuts / 2, 'the websocket was cut %d times only', proxy.count - 1)
     sender.end()
 
 

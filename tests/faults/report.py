@@ -21,7 +21,7 @@ ROWS = [
     ('T28', 'tokens', True), ('T29', 'malformed protobuf', True), ('T30', 'huge messages', True), ('T31', 'SDP', True),
     ('T34', 'token endpoint', True), ('rights', 'right to publish taken and given back', False),
     ('sync', 'sound and picture over a bad network', False), ('recording', 'mutes, sizes and a restart in a recording', False),
-    ('recorder', 'a recording through T1, T4 and T8', False), ('browser', 'T1 and T8 watched in Chromium', False),
+    ('recorder', 'a recording through T1, T4 and T8', False), ('browser', 'T1, T4 and T8 watched in Chromium', False),
     ('simulcast', 'three layers, 2 % of what is sent lost', False),
 ]
 
