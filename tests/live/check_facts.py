@@ -8,7 +8,7 @@ TONE = 'audiotestsrc is-live=true wave=silence ! opusenc bitrate=6000 ! '
 
 def watcher(bench, identity='bob', **properties):
     launch = bench.launch(identity, bench.element('src', identity, name='s', **properties), '--watch=s',
-                          '--branch=s=fakesink')
+                          '--branch=s=fakesink', '--stay')
     launch.wait_event('livekit-connection', state='connected')
     return launch
 
