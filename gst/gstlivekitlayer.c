@@ -4,11 +4,10 @@
 #include "config.h"
 #endif
 
-#include "gstlivekitlayer.h"
+#include "gstlivekitlayer-private.h"
 
 #include <gst/rtp/rtp.h>
 #include <gst/video/video.h>
-#include "gstlivekitchain.h"
 #include "gstlivekitelements.h"
 
 #define GST_CAT_DEFAULT gst_livekit_debug
@@ -21,54 +20,6 @@
 /* So much input without a frame that could be sent, over so long: the parser waits for something. */
 #define FRUITLESS_BUFFERS 30
 #define FRUITLESS_LIMIT (3 * G_TIME_SPAN_SECOND)
-/* From here on a bitrate can be measured. */
-#define MEASURE_LEAST (1 * G_TIME_SPAN_SECOND)
-
-struct _GstLiveKitLayer
-{
-  gatomicrefcount ref_count;
-
-  /* constant after construction */
-  gchar *pad_name;
-  LkTrackKind kind;
-  GstLiveKitLayerDelegate delegate;
-  gpointer delegate_data;
-
-  /* set while nothing streams */
-  GstBin *host;                 /* not owned: owns the pad and so us */
-  LkLoop *loop;
-
-  /* lock; never held while calling out */
-  GMutex lock;
-  GCond changed;
-  gboolean is_stopped, is_flushing, is_open, is_muted, is_watched, is_live, was_open;
-  gboolean needs_key_frame;
-  gboolean key_frame_is_due;
-  gint64 last_key_frame_request_us;
-  guint n_unanswered;           /* requests since the last key frame */
-  gint64 first_unanswered_us;
-  GstLiveKitChain *chain;                 /* replaced by the streaming thread alone */
-  guint width, height, n_channels, tag_bitrate;
-  gint64 first_frame_us;
-  guint64 n_measured_bytes;
-  GstLiveKitLayerCounters counters;
-  GstLiveKitAligner *aligner;   /* or NULL */
-  guint slot;
-
-  /* streaming thread */
-  GstSegment segment;
-  GstClockTime last_pts;
-  gboolean b_frames_told, deafness_told, fruitlessness_told;
-  guint n_fruitless;            /* buffers in since the last frame */
-  gint64 first_fruitless_us;
-
-  /* room loop only */
-  gboolean is_listed;
-  GstLiveKitChain *attached;              /* what the section is linked to */
-  GstClockTime start_offset;
-  gboolean is_active;
-};
-
 GstLiveKitLayer *
 gst_livekit_layer_new (const gchar * pad_name, LkTrackKind kind, const GstLiveKitLayerDelegate * delegate,
     gpointer data)
@@ -391,8 +342,8 @@ gst_livekit_layer_start (GstLiveKitLayer * layer, GstBin * host, LkLoop * loop)
   g_mutex_unlock (&layer->lock);
 }
 
-static void
-tell_aligner (GstLiveKitLayer * layer)
+void
+gst_livekit_layer_tell_aligner (GstLiveKitLayer * layer)
 {
   GstLiveKitAligner *aligner;
   gboolean is_flowing;
@@ -416,7 +367,7 @@ gst_livekit_layer_flush (GstLiveKitLayer * layer, gboolean flushing)
   layer->is_flushing = flushing;
   g_cond_broadcast (&layer->changed);
   g_mutex_unlock (&layer->lock);
-  tell_aligner (layer);
+  gst_livekit_layer_tell_aligner (layer);
 }
 
 void
@@ -700,204 +651,4 @@ gst_livekit_layer_push (GstLiveKitLayer * layer, GstBuffer * buffer)
     g_mutex_unlock (&layer->lock);
   }
   return flow;
-}
-
-/* --- room loop --- */
-
-static guint
-find_bitrate (GstLiveKitLayer * layer)
-{
-  gint64 measured_us = g_get_monotonic_time () - layer->first_frame_us;
-
-  if (layer->tag_bitrate)
-    return layer->tag_bitrate;
-  if (layer->first_frame_us == 0 || measured_us < MEASURE_LEAST)
-    return 0;
-  return (guint) MIN (layer->n_measured_bytes * 8 * G_USEC_PER_SEC / (guint64) measured_us, G_MAXINT32);
-}
-
-void
-gst_livekit_layer_set_listed_in_loop (GstLiveKitLayer * layer, gboolean is_listed)
-{
-  layer->is_listed = is_listed;
-}
-
-gboolean
-gst_livekit_layer_get_format_in_loop (GstLiveKitLayer * layer, GstLiveKitLayerFormat * format)
-{
-  gboolean is_known;
-
-  g_mutex_lock (&layer->lock);
-  is_known = layer->chain != NULL;
-  if (is_known)
-    *format = (GstLiveKitLayerFormat) {
-      .codec = layer->chain->codec,.width = layer->width,.height = layer->height,
-      .n_channels = layer->n_channels,.bitrate = find_bitrate (layer),.ssrc = layer->chain->ssrc,
-      .src_pad = layer->chain->src_pad };
-  g_mutex_unlock (&layer->lock);
-  return is_known;
-}
-
-gboolean
-gst_livekit_layer_attach_in_loop (GstLiveKitLayer * layer, const gchar * mid, const gchar * rid,
-    GstLiveKitLayerFormat * format)
-{
-  if (!gst_livekit_layer_get_format_in_loop (layer, format))
-    return FALSE;
-  g_mutex_lock (&layer->lock);
-  layer->attached = layer->chain;
-  g_mutex_unlock (&layer->lock);
-  gst_livekit_chain_add_extensions (layer->attached, GST_ELEMENT (layer->host), mid, rid);
-  return TRUE;
-}
-
-/* opusenc with dtx=true marks silence by packets of a byte or two; the payloader keeps them if it is not told. */
-void
-gst_livekit_layer_set_dtx_in_loop (GstLiveKitLayer * layer, gboolean dtx)
-{
-  GstElement *payloader = layer->attached->payloader;
-
-  if (g_object_class_find_property (G_OBJECT_GET_CLASS (payloader), "dtx"))
-    g_object_set (payloader, "dtx", dtx, NULL);
-}
-
-void
-gst_livekit_layer_set_aligner_in_loop (GstLiveKitLayer * layer, GstLiveKitAligner * aligner, guint slot)
-{
-  GstLiveKitAligner *old;
-  guint old_slot;
-
-  g_mutex_lock (&layer->lock);
-  old = layer->aligner;
-  old_slot = layer->slot;
-  layer->slot = slot;
-  layer->aligner = aligner ? gst_livekit_aligner_ref (aligner) : NULL;
-  g_mutex_unlock (&layer->lock);
-  if (old) {
-    gst_livekit_aligner_set_flowing (old, old_slot, FALSE);
-    gst_livekit_aligner_unref (old);
-  }
-  tell_aligner (layer);
-}
-
-void
-gst_livekit_layer_detach_in_loop (GstLiveKitLayer * layer)
-{
-  gst_livekit_layer_set_aligner_in_loop (layer, NULL, 0);
-  gst_livekit_layer_set_open_in_loop (layer, FALSE, 0);
-  gst_livekit_layer_set_watched_in_loop (layer, TRUE);
-  layer->attached = NULL;
-}
-
-gboolean
-gst_livekit_layer_is_attached_in_loop (GstLiveKitLayer * layer)
-{
-  return layer->attached != NULL;
-}
-
-gboolean
-gst_livekit_layer_is_outdated_in_loop (GstLiveKitLayer * layer)
-{
-  gboolean is_outdated;
-
-  g_mutex_lock (&layer->lock);
-  is_outdated = layer->attached == NULL || layer->attached != layer->chain;
-  g_mutex_unlock (&layer->lock);
-  return is_outdated;
-}
-
-static void
-tell_active (GstLiveKitLayer * layer)
-{
-  gboolean is_active;
-
-  g_mutex_lock (&layer->lock);
-  is_active = layer->is_open && layer->is_watched;
-  layer->counters.is_active = is_active;
-  g_mutex_unlock (&layer->lock);
-  if (layer->is_active == is_active)
-    return;
-  layer->is_active = is_active;
-  layer->delegate.active_changed (layer, is_active, layer->delegate_data);
-}
-
-void
-gst_livekit_layer_set_open_in_loop (GstLiveKitLayer * layer, gboolean is_open, GstClockTime start_offset)
-{
-  GstLiveKitChain *chain = layer->attached;
-  gboolean opens;
-
-  is_open = is_open && chain;
-  /* What is not live begins when it can be sent; all tracks are shifted alike, or they would lose their sync. */
-  if (is_open && chain->clocksync)
-    g_object_set (chain->clocksync, "ts-offset", (gint64) start_offset, NULL);
-  g_mutex_lock (&layer->lock);
-  is_open = is_open && layer->chain == chain;
-  opens = is_open && !layer->is_open;
-  layer->is_open = is_open;
-  layer->was_open |= opens;
-  layer->needs_key_frame |= opens;
-  g_cond_broadcast (&layer->changed);
-  g_mutex_unlock (&layer->lock);
-  tell_aligner (layer);
-  if (opens)
-    gst_livekit_layer_want_key_frame (layer);
-  tell_active (layer);
-}
-
-/* Takes up again what was paused, with a key frame. */
-static void
-set_flag (GstLiveKitLayer * layer, gboolean * flag, gboolean value, gboolean resumes)
-{
-  gboolean is_change;
-
-  g_mutex_lock (&layer->lock);
-  is_change = *flag != value;
-  *flag = value;
-  layer->needs_key_frame |= is_change;
-  g_mutex_unlock (&layer->lock);
-  tell_aligner (layer);
-  if (is_change && resumes)
-    gst_livekit_layer_want_key_frame (layer);
-}
-
-void
-gst_livekit_layer_set_muted_in_loop (GstLiveKitLayer * layer, gboolean muted)
-{
-  set_flag (layer, &layer->is_muted, muted, !muted);
-}
-
-void
-gst_livekit_layer_set_watched_in_loop (GstLiveKitLayer * layer, gboolean watched)
-{
-  set_flag (layer, &layer->is_watched, watched, watched && layer->attached);
-  tell_active (layer);
-}
-
-void
-gst_livekit_layer_tell_published_in_loop (GstLiveKitLayer * layer, const gchar * sid)
-{
-  layer->delegate.published (layer, sid, layer->delegate_data);
-}
-
-void
-gst_livekit_layer_tell_failed_in_loop (GstLiveKitLayer * layer, const GError * error)
-{
-  /* What is not live must not wait for ever. */
-  g_mutex_lock (&layer->lock);
-  layer->was_open = TRUE;
-  g_cond_broadcast (&layer->changed);
-  g_mutex_unlock (&layer->lock);
-  layer->delegate.failed (layer, error, layer->delegate_data);
-}
-
-void
-gst_livekit_layer_get_counters (GstLiveKitLayer * layer, GstLiveKitLayerCounters * counters)
-{
-  g_mutex_lock (&layer->lock);
-  *counters = layer->counters;
-  counters->ssrc = layer->chain ? layer->chain->ssrc : 0;
-  counters->width = layer->width;
-  counters->height = layer->height;
-  g_mutex_unlock (&layer->lock);
 }

@@ -179,15 +179,12 @@ gst_livekit_sink_pad_finalize (GObject * object)
   G_OBJECT_CLASS (gst_livekit_sink_pad_parent_class)->finalize (object);
 }
 
+/* What an application sets. */
 static void
-gst_livekit_sink_pad_class_init (GstLiveKitSinkPadClass * klass)
+make_sink_settings (void)
 {
-  GObjectClass *object_class = G_OBJECT_CLASS (klass);
   const GParamFlags ready = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
 
-  object_class->set_property = gst_livekit_sink_pad_set_property;
-  object_class->get_property = gst_livekit_sink_pad_get_property;
-  object_class->finalize = gst_livekit_sink_pad_finalize;
   /**
    * GstLiveKitSinkPad:track-name:
    *
@@ -249,6 +246,12 @@ gst_livekit_sink_pad_class_init (GstLiveKitSinkPadClass * klass)
    */
   sink_properties[SINK_PROP_BITRATE] = g_param_spec_uint ("bitrate", "Bitrate",
       "Bit/s that the encoder makes at most (0 = not known)", 0, G_MAXUINT, 0, ready);
+}
+
+/* What it may read. */
+static void
+make_sink_state (void)
+{
   /**
    * GstLiveKitSinkPad:track-sid:
    *
@@ -271,6 +274,18 @@ gst_livekit_sink_pad_class_init (GstLiveKitSinkPadClass * klass)
    */
   sink_properties[SINK_PROP_STATS] = g_param_spec_boxed ("stats", "Statistics", "Counters of the track",
       GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+}
+
+static void
+gst_livekit_sink_pad_class_init (GstLiveKitSinkPadClass * klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->set_property = gst_livekit_sink_pad_set_property;
+  object_class->get_property = gst_livekit_sink_pad_get_property;
+  object_class->finalize = gst_livekit_sink_pad_finalize;
+  make_sink_settings ();
+  make_sink_state ();
   g_object_class_install_properties (object_class, N_SINK_PROPERTIES, sink_properties);
 }
 

@@ -4,7 +4,7 @@
 #include "config.h"
 #endif
 
-#include "gstlivekitremotetrack.h"
+#include "gstlivekitremotetrack-private.h"
 
 #include <gst/rtp/rtp.h>
 #include <gst/video/video.h>
@@ -15,57 +15,11 @@
 
 /* RFC 4585 §3: feedback must not add to congestion; the server throttles to the same. */
 #define KEY_FRAME_INTERVAL (1 * G_TIME_SPAN_SECOND)
-/* Without data for so long a pad is shown as it is, so that applications need not wait for somebody to speak. */
-#define SHOW_ANYWAY_AFTER (2 * G_TIME_SPAN_SECOND)
 
 /* Time to link a new pad, to link it elsewhere, or to seek downstream, before the server is told to send nothing. */
 #define IDLE_AFTER (1 * G_TIME_SPAN_SECOND)
 
 #define FILLER_PIXELS 16
-
-/* So long may the first frame take when packets come. */
-#define FIRST_FRAME_WAIT (100 * G_TIME_SPAN_MILLISECOND)
-
-struct _GstLiveKitRemoteTrack
-{
-  gatomicrefcount ref_count;
-
-  /* constant after construction */
-  GstElement *element;          /* not owned: whose pad it is; stops the session before it goes */
-  GstBin *host;                 /* not owned */
-  LkLoop *loop;
-  LkTrackKind kind;
-  GstLiveKitSync *sync;
-  GstLiveKitRemoteTrackFlags flags;
-  GstLiveKitRemoteTrackDelegate delegate;
-  gpointer delegate_data;
-  GstPad *outlet;               /* parentless sink pad behind the parser; its stream lock orders all that is pushed */
-  gint64 made_us;
-
-  /* room loop only */
-  GstLiveKitPeer *peer;
-  GstPad *stream_pad;           /* of webrtcbin */
-  GstElement *bin;
-
-  /* lock; never held while calling out */
-  GMutex lock;
-  LkPublication *publication;
-  gint64 last_key_frame_request_us;
-  GstLiveKitRemoteTrackCounters counters;
-  gboolean job_is_running, is_silent, is_subscribed, key_frame_is_due;
-  gint64 waits_since_us;        /* for the first frame of the stream, 0 = it came */
-  gint64 refused_us;            /* since when downstream has taken nothing, 0 = it does */
-  GstPad *pad;                  /* as shown, or NULL; owned, and until it is hidden the element's, too */
-  GstClockTimeDiff offset;      /* of webrtcbin's running time to the element's */
-  gboolean has_ended;
-  GstLiveKitStreamTime *time;   /* of the stream, NULL = none */
-
-  /* stream lock of the outlet */
-  gboolean needs_key_frame, has_segment, got_data, is_filled;
-  gboolean needs_events;        /* downstream was flushed: it has forgotten what it knew */
-  GstClockTime position;        /* running time of what downstream has got */
-  GstClockTime last_pts;
-};
 
 static GstLiveKitRemoteTrack *
 outlet_track (GstPad * outlet)
@@ -73,8 +27,8 @@ outlet_track (GstPad * outlet)
   return gst_pad_get_element_private (outlet);
 }
 
-static gboolean
-is_rtp (GstLiveKitRemoteTrack * track)
+gboolean
+gst_livekit_remote_track_is_rtp (GstLiveKitRemoteTrack * track)
 {
   return track->flags & GST_LIVEKIT_REMOTE_TRACK_RTP;
 }
@@ -124,8 +78,8 @@ gst_livekit_remote_track_want_key_frame (GstLiveKitRemoteTrack * track)
 
 /* Who uses the pad holds a reference: the stop takes it away at any time, and cannot wait for a downstream that
  * blocks. */
-static GstPad *
-ref_pad (GstLiveKitRemoteTrack * track)
+GstPad *
+gst_livekit_remote_track_ref_pad (GstLiveKitRemoteTrack * track)
 {
   GstPad *pad;
 
@@ -135,18 +89,18 @@ ref_pad (GstLiveKitRemoteTrack * track)
   return pad;
 }
 
-static void
-end_pad (GstLiveKitRemoteTrack * track, GstPad * pad)
+void
+gst_livekit_remote_track_end_pad (GstLiveKitRemoteTrack * track, GstPad * pad)
 {
   gst_pad_push_event (pad, gst_event_new_eos ());
   track->delegate.hide_pad (track, pad, track->delegate_data);
 }
 
 /* Stream lock held. A reference to the pad; NULL: the track has ended. */
-static GstPad *
-ensure_shown (GstLiveKitRemoteTrack * track, GstCaps * caps)
+GstPad *
+gst_livekit_remote_track_ensure_shown (GstLiveKitRemoteTrack * track, GstCaps * caps)
 {
-  g_autoptr (GstPad) pad = ref_pad (track);
+  g_autoptr (GstPad) pad = gst_livekit_remote_track_ref_pad (track);
   g_autoptr (LkPublication) publication = NULL;
   gboolean has_ended;
 
@@ -168,13 +122,13 @@ ensure_shown (GstLiveKitRemoteTrack * track, GstCaps * caps)
   g_mutex_unlock (&track->lock);
   if (!has_ended)
     return g_steal_pointer (&pad);
-  end_pad (track, pad);
+  gst_livekit_remote_track_end_pad (track, pad);
   return NULL;
 }
 
 /* Stream lock held. */
-static void
-ensure_segment (GstLiveKitRemoteTrack * track, GstPad * pad)
+void
+gst_livekit_remote_track_ensure_segment (GstLiveKitRemoteTrack * track, GstPad * pad)
 {
   GstSegment segment;
 
@@ -230,12 +184,12 @@ clean_rtp_caps (GstCaps * caps)
 static void
 take_caps (GstLiveKitRemoteTrack * track, GstCaps * stream_caps)
 {
-  g_autoptr (GstCaps) caps = is_rtp (track) ? clean_rtp_caps (stream_caps) : gst_caps_ref (stream_caps);
+  g_autoptr (GstCaps) caps = gst_livekit_remote_track_is_rtp (track) ? clean_rtp_caps (stream_caps) : gst_caps_ref (stream_caps);
   g_autoptr (GstPad) pad = NULL;
 
   track->is_filled = is_filler (track, caps);
   if (!track->is_filled)
-    pad = ensure_shown (track, caps);
+    pad = gst_livekit_remote_track_ensure_shown (track, caps);
   if (pad)
     gst_pad_push_event (pad, gst_event_new_caps (caps));
 }
@@ -283,8 +237,8 @@ collect_event (GstPad * pad, GstEvent ** event, gpointer events)
 }
 
 /* Stream lock held. Sticky events are sent once to a peer, even if it has been flushed or was in READY meanwhile. */
-static void
-ensure_events (GstLiveKitRemoteTrack * track, GstPad * pad)
+void
+gst_livekit_remote_track_ensure_events (GstLiveKitRemoteTrack * track, GstPad * pad)
 {
   g_autoptr (GPtrArray) events = g_ptr_array_new ();
 
@@ -298,8 +252,8 @@ ensure_events (GstLiveKitRemoteTrack * track, GstPad * pad)
 
 /* Stream lock held. What downstream made of the last that it got. An element further down that is not linked is no
  * reason to stop: nothing would tell us when it is. */
-static void
-note_flow (GstLiveKitRemoteTrack * track, GstPad * pad, GstFlowReturn flow)
+void
+gst_livekit_remote_track_note_flow (GstLiveKitRemoteTrack * track, GstPad * pad, GstFlowReturn flow)
 {
   gboolean is_refusal = flow == GST_FLOW_FLUSHING || flow == GST_FLOW_EOS
       || (flow == GST_FLOW_NOT_LINKED && !gst_pad_is_linked (pad));
@@ -383,9 +337,9 @@ static GstFlowReturn
 on_outlet_buffer (GstPad * outlet, GstObject * parent, GstBuffer * buffer)
 {
   GstLiveKitRemoteTrack *track = outlet_track (outlet);
-  gboolean is_video = track->kind == LK_TRACK_VIDEO && !is_rtp (track);
+  gboolean is_video = track->kind == LK_TRACK_VIDEO && !gst_livekit_remote_track_is_rtp (track);
   gboolean is_key_frame = is_video && !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT);
-  g_autoptr (GstPad) pad = ref_pad (track);
+  g_autoptr (GstPad) pad = gst_livekit_remote_track_ref_pad (track);
   GstFlowReturn flow;
 
   track->got_data = TRUE;
@@ -401,12 +355,12 @@ on_outlet_buffer (GstPad * outlet, GstObject * parent, GstBuffer * buffer)
   /* Something was lost: what follows cannot be decoded rightly until the next key frame. */
   if (is_video && !is_key_frame && GST_BUFFER_IS_DISCONT (buffer))
     gst_livekit_remote_track_want_key_frame (track);
-  ensure_events (track, pad);
-  ensure_segment (track, pad);
+  gst_livekit_remote_track_ensure_events (track, pad);
+  gst_livekit_remote_track_ensure_segment (track, pad);
   buffer = with_time (track, in_sync (track, buffer));
   count (track, buffer, FALSE, is_key_frame);
   flow = gst_pad_push (pad, buffer);
-  note_flow (track, pad, flow);
+  gst_livekit_remote_track_note_flow (track, pad, flow);
   /* What one pad's downstream does is no reason to stop the room: data is dropped until it takes some again. */
   track->needs_key_frame = flow != GST_FLOW_OK;
   return GST_FLOW_OK;
@@ -590,7 +544,7 @@ gst_livekit_remote_track_attach_in_loop (GstLiveKitRemoteTrack * track, GstLiveK
   lk_loop_assert_current (track->loop);
   gst_livekit_remote_track_detach_in_loop (track);
   if (codec)
-    track->bin = is_rtp (track) ? make_rtp_bin () : make_bin (track, codec);
+    track->bin = gst_livekit_remote_track_is_rtp (track) ? make_rtp_bin () : make_bin (track, codec);
   if (track->bin == NULL) {
     gst_livekit_peer_release_pad (pad, FALSE);
     return FALSE;
@@ -672,202 +626,6 @@ gboolean
 gst_livekit_remote_track_is_attached_in_loop (GstLiveKitRemoteTrack * track)
 {
   return track->bin != NULL;
-}
-
-/* --- jobs on a pool thread, under the stream lock: downstream may block --- */
-
-static void
-end_job (GstElement * element, gpointer data)
-{
-  GstLiveKitRemoteTrack *track = data;
-  g_autoptr (GstPad) pad = NULL;
-
-  GST_PAD_STREAM_LOCK (track->outlet);
-  g_mutex_lock (&track->lock);
-  pad = g_steal_pointer (&track->pad);
-  g_mutex_unlock (&track->lock);
-  if (pad)
-    end_pad (track, pad);
-  GST_PAD_STREAM_UNLOCK (track->outlet);
-}
-
-void
-gst_livekit_remote_track_end_in_loop (GstLiveKitRemoteTrack * track)
-{
-  gst_livekit_remote_track_detach_in_loop (track);
-  g_mutex_lock (&track->lock);
-  track->has_ended = TRUE;
-  g_mutex_unlock (&track->lock);
-  gst_element_call_async (track->element, end_job, gst_livekit_remote_track_ref (track),
-      (GDestroyNotify) gst_livekit_remote_track_unref);
-}
-
-typedef struct
-{
-  GstLiveKitRemoteTrack *track;
-  GDestroyNotify left;
-  gpointer data;
-} Leave;
-
-/* When the stream lock can be had, nobody pushes any more. */
-static void
-leave_job (GstElement * element, gpointer data)
-{
-  Leave *leave = data;
-  GstLiveKitRemoteTrack *track = leave->track;
-  g_autoptr (GstPad) pad = NULL;
-
-  GST_PAD_STREAM_LOCK (track->outlet);
-  g_mutex_lock (&track->lock);
-  pad = g_steal_pointer (&track->pad);
-  g_mutex_unlock (&track->lock);
-  GST_PAD_STREAM_UNLOCK (track->outlet);
-  leave->left (leave->data);
-}
-
-static void
-leave_free (gpointer data)
-{
-  Leave *leave = data;
-
-  gst_livekit_remote_track_unref (leave->track);
-  g_free (leave);
-}
-
-void
-gst_livekit_remote_track_leave_in_loop (GstLiveKitRemoteTrack * track, GDestroyNotify left, gpointer data)
-{
-  Leave *leave = g_new (Leave, 1);
-
-  gst_livekit_remote_track_detach_in_loop (track);
-  g_mutex_lock (&track->lock);
-  track->has_ended = TRUE;
-  g_mutex_unlock (&track->lock);
-  *leave = (Leave) {
-  gst_livekit_remote_track_ref (track), left, data};
-  gst_element_call_async (track->element, leave_job, leave, leave_free);
-}
-
-void
-gst_livekit_remote_track_set_offset (GstLiveKitRemoteTrack * track, GstClockTimeDiff offset)
-{
-  g_mutex_lock (&track->lock);
-  track->offset = offset;
-  g_mutex_unlock (&track->lock);
-}
-
-static void
-eos_job (GstElement * element, gpointer data)
-{
-  GstLiveKitRemoteTrack *track = data;
-  g_autoptr (GstPad) pad = NULL;
-
-  GST_PAD_STREAM_LOCK (track->outlet);
-  pad = ref_pad (track);
-  if (pad)
-    gst_pad_push_event (pad, gst_event_new_eos ());
-  GST_PAD_STREAM_UNLOCK (track->outlet);
-}
-
-void
-gst_livekit_remote_track_push_eos_async (GstLiveKitRemoteTrack * track)
-{
-  gst_element_call_async (track->element, eos_job, gst_livekit_remote_track_ref (track),
-      (GDestroyNotify) gst_livekit_remote_track_unref);
-}
-
-static void
-push_gap (GstLiveKitRemoteTrack * track, GstPad * pad)
-{
-  GstClockTime now = gst_element_get_current_running_time (track->element);
-
-  if (!GST_CLOCK_TIME_IS_VALID (now))
-    return;
-  if (!GST_CLOCK_TIME_IS_VALID (track->position))
-    track->position = now;
-  if (now <= track->position)
-    return;
-  if (!gst_pad_is_linked (pad)) {
-    track->position = now;
-    return;
-  }
-  ensure_events (track, pad);
-  ensure_segment (track, pad);
-  /* What takes a gap takes data again, so that the server may be asked for some. */
-  if (gst_pad_push_event (pad, gst_event_new_gap (track->position, now - track->position)))
-    note_flow (track, pad, GST_FLOW_OK);
-  track->position = now;
-  g_mutex_lock (&track->lock);
-  track->counters.n_gaps++;
-  g_mutex_unlock (&track->lock);
-}
-
-static GstCaps *
-implied_caps (GstLiveKitRemoteTrack * track, const GstLiveKitCodec * codec)
-{
-  g_autofree gchar *name = g_ascii_strup (gst_livekit_codec_get_sdp_name (codec), -1);
-
-  if (!is_rtp (track))
-    return gst_caps_from_string (codec->output_caps);
-  return gst_caps_new_simple ("application/x-rtp", "media", G_TYPE_STRING, lk_track_kind_name (track->kind),
-      "encoding-name", G_TYPE_STRING, name, "clock-rate", G_TYPE_INT, (gint) codec->clock_rate, NULL);
-}
-
-static void
-tick_job (GstElement * element, gpointer data)
-{
-  GstLiveKitRemoteTrack *track = data;
-  const GstLiveKitCodec *codec;
-  gboolean is_muted, is_refused, got_data;
-  g_autoptr (GstPad) pad = NULL;
-
-  GST_PAD_STREAM_LOCK (track->outlet);
-  got_data = track->got_data;
-  track->got_data = FALSE;
-  g_mutex_lock (&track->lock);
-  is_muted = track->publication->muted || track->is_silent || !track->is_subscribed;
-  is_refused = track->refused_us != 0;
-  codec = gst_livekit_codec_from_mime_type (track->publication->mime_type);
-  g_mutex_unlock (&track->lock);
-  pad = ref_pad (track);
-  if (pad == NULL && codec
-      && (is_muted || g_get_monotonic_time () - track->made_us > SHOW_ANYWAY_AFTER)) {
-    g_autoptr (GstCaps) caps = implied_caps (track, codec);
-
-    pad = ensure_shown (track, caps);
-    if (pad && gst_caps_is_fixed (caps))
-      gst_pad_push_event (pad, gst_event_new_caps (caps));
-  }
-  if (pad && (is_muted || is_refused) && !got_data && gst_pad_has_current_caps (pad))
-    push_gap (track, pad);
-  GST_PAD_STREAM_UNLOCK (track->outlet);
-  g_mutex_lock (&track->lock);
-  track->job_is_running = FALSE;
-  g_mutex_unlock (&track->lock);
-}
-
-void
-gst_livekit_remote_track_tick_in_loop (GstLiveKitRemoteTrack * track)
-{
-  g_autoptr (GstPad) pad = ref_pad (track);
-  gboolean is_unlinked = pad && !gst_pad_is_linked (pad);
-  gboolean is_needed, is_overdue;
-
-  g_mutex_lock (&track->lock);
-  /* Depayloaders of VP9 and AV1 let nothing out before a key frame, nor does h265parse before parameter sets. */
-  is_overdue = track->bin && track->waits_since_us
-      && g_get_monotonic_time () - track->waits_since_us > FIRST_FRAME_WAIT;
-  if (is_unlinked && track->refused_us == 0)
-    track->refused_us = g_get_monotonic_time ();
-  is_needed = !track->job_is_running && !track->has_ended && (track->publication->muted || track->is_silent
-      || !track->is_subscribed || track->refused_us || track->pad == NULL);
-  track->job_is_running |= is_needed;
-  g_mutex_unlock (&track->lock);
-  if (is_overdue)
-    gst_livekit_remote_track_want_key_frame (track);
-  if (is_needed)
-    gst_element_call_async (track->element, tick_job, gst_livekit_remote_track_ref (track),
-        (GDestroyNotify) gst_livekit_remote_track_unref);
 }
 
 gboolean

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gstlivekitlayer-loop: what the session does with a layer, in the room loop. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "gstlivekitlayer-private.h"
+
+/* From here on a bitrate can be measured. */
+#define MEASURE_LEAST (1 * G_TIME_SPAN_SECOND)
+
+static guint
+find_bitrate (GstLiveKitLayer * layer)
+{
+  gint64 measured_us = g_get_monotonic_time () - layer->first_frame_us;
+
+  if (layer->tag_bitrate)
+    return layer->tag_bitrate;
+  if (layer->first_frame_us == 0 || measured_us < MEASURE_LEAST)
+    return 0;
+  return (guint) MIN (layer->n_measured_bytes * 8 * G_USEC_PER_SEC / (guint64) measured_us, G_MAXINT32);
+}
+
+void
+gst_livekit_layer_set_listed_in_loop (GstLiveKitLayer * layer, gboolean is_listed)
+{
+  layer->is_listed = is_listed;
+}
+
+gboolean
+gst_livekit_layer_get_format_in_loop (GstLiveKitLayer * layer, GstLiveKitLayerFormat * format)
+{
+  gboolean is_known;
+
+  g_mutex_lock (&layer->lock);
+  is_known = layer->chain != NULL;
+  if (is_known)
+    *format = (GstLiveKitLayerFormat) {
+      .codec = layer->chain->codec,.width = layer->width,.height = layer->height,
+      .n_channels = layer->n_channels,.bitrate = find_bitrate (layer),.ssrc = layer->chain->ssrc,
+      .src_pad = layer->chain->src_pad };
+  g_mutex_unlock (&layer->lock);
+  return is_known;
+}
+
+gboolean
+gst_livekit_layer_attach_in_loop (GstLiveKitLayer * layer, const gchar * mid, const gchar * rid,
+    GstLiveKitLayerFormat * format)
+{
+  if (!gst_livekit_layer_get_format_in_loop (layer, format))
+    return FALSE;
+  g_mutex_lock (&layer->lock);
+  layer->attached = layer->chain;
+  g_mutex_unlock (&layer->lock);
+  gst_livekit_chain_add_extensions (layer->attached, GST_ELEMENT (layer->host), mid, rid);
+  return TRUE;
+}
+
+/* opusenc with dtx=true marks silence by packets of a byte or two; the payloader keeps them if it is not told. */
+void
+gst_livekit_layer_set_dtx_in_loop (GstLiveKitLayer * layer, gboolean dtx)
+{
+  GstElement *payloader = layer->attached->payloader;
+
+  if (g_object_class_find_property (G_OBJECT_GET_CLASS (payloader), "dtx"))
+    g_object_set (payloader, "dtx", dtx, NULL);
+}
+
+void
+gst_livekit_layer_set_aligner_in_loop (GstLiveKitLayer * layer, GstLiveKitAligner * aligner, guint slot)
+{
+  GstLiveKitAligner *old;
+  guint old_slot;
+
+  g_mutex_lock (&layer->lock);
+  old = layer->aligner;
+  old_slot = layer->slot;
+  layer->slot = slot;
+  layer->aligner = aligner ? gst_livekit_aligner_ref (aligner) : NULL;
+  g_mutex_unlock (&layer->lock);
+  if (old) {
+    gst_livekit_aligner_set_flowing (old, old_slot, FALSE);
+    gst_livekit_aligner_unref (old);
+  }
+  gst_livekit_layer_tell_aligner (layer);
+}
+
+void
+gst_livekit_layer_detach_in_loop (GstLiveKitLayer * layer)
+{
+  gst_livekit_layer_set_aligner_in_loop (layer, NULL, 0);
+  gst_livekit_layer_set_open_in_loop (layer, FALSE, 0);
+  gst_livekit_layer_set_watched_in_loop (layer, TRUE);
+  layer->attached = NULL;
+}
+
+gboolean
+gst_livekit_layer_is_attached_in_loop (GstLiveKitLayer * layer)
+{
+  return layer->attached != NULL;
+}
+
+gboolean
+gst_livekit_layer_is_outdated_in_loop (GstLiveKitLayer * layer)
+{
+  gboolean is_outdated;
+
+  g_mutex_lock (&layer->lock);
+  is_outdated = layer->attached == NULL || layer->attached != layer->chain;
+  g_mutex_unlock (&layer->lock);
+  return is_outdated;
+}
+
+static void
+tell_active (GstLiveKitLayer * layer)
+{
+  gboolean is_active;
+
+  g_mutex_lock (&layer->lock);
+  is_active = layer->is_open && layer->is_watched;
+  layer->counters.is_active = is_active;
+  g_mutex_unlock (&layer->lock);
+  if (layer->is_active == is_active)
+    return;
+  layer->is_active = is_active;
+  layer->delegate.active_changed (layer, is_active, layer->delegate_data);
+}
+
+void
+gst_livekit_layer_set_open_in_loop (GstLiveKitLayer * layer, gboolean is_open, GstClockTime start_offset)
+{
+  GstLiveKitChain *chain = layer->attached;
+  gboolean opens;
+
+  is_open = is_open && chain;
+  /* What is not live begins when it can be sent; all tracks are shifted alike, or they would lose their sync. */
+  if (is_open && chain->clocksync)
+    g_object_set (chain->clocksync, "ts-offset", (gint64) start_offset, NULL);
+  g_mutex_lock (&layer->lock);
+  is_open = is_open && layer->chain == chain;
+  opens = is_open && !layer->is_open;
+  layer->is_open = is_open;
+  layer->was_open |= opens;
+  layer->needs_key_frame |= opens;
+  g_cond_broadcast (&layer->changed);
+  g_mutex_unlock (&layer->lock);
+  gst_livekit_layer_tell_aligner (layer);
+  if (opens)
+    gst_livekit_layer_want_key_frame (layer);
+  tell_active (layer);
+}
+
+/* Takes up again what was paused, with a key frame. */
+static void
+set_flag (GstLiveKitLayer * layer, gboolean * flag, gboolean value, gboolean resumes)
+{
+  gboolean is_change;
+
+  g_mutex_lock (&layer->lock);
+  is_change = *flag != value;
+  *flag = value;
+  layer->needs_key_frame |= is_change;
+  g_mutex_unlock (&layer->lock);
+  gst_livekit_layer_tell_aligner (layer);
+  if (is_change && resumes)
+    gst_livekit_layer_want_key_frame (layer);
+}
+
+void
+gst_livekit_layer_set_muted_in_loop (GstLiveKitLayer * layer, gboolean muted)
+{
+  set_flag (layer, &layer->is_muted, muted, !muted);
+}
+
+void
+gst_livekit_layer_set_watched_in_loop (GstLiveKitLayer * layer, gboolean watched)
+{
+  set_flag (layer, &layer->is_watched, watched, watched && layer->attached);
+  tell_active (layer);
+}
+
+void
+gst_livekit_layer_tell_published_in_loop (GstLiveKitLayer * layer, const gchar * sid)
+{
+  layer->delegate.published (layer, sid, layer->delegate_data);
+}
+
+void
+gst_livekit_layer_tell_failed_in_loop (GstLiveKitLayer * layer, const GError * error)
+{
+  /* What is not live must not wait for ever. */
+  g_mutex_lock (&layer->lock);
+  layer->was_open = TRUE;
+  g_cond_broadcast (&layer->changed);
+  g_mutex_unlock (&layer->lock);
+  layer->delegate.failed (layer, error, layer->delegate_data);
+}
+
+void
+gst_livekit_layer_get_counters (GstLiveKitLayer * layer, GstLiveKitLayerCounters * counters)
+{
+  g_mutex_lock (&layer->lock);
+  *counters = layer->counters;
+  counters->ssrc = layer->chain ? layer->chain->ssrc : 0;
+  counters->width = layer->width;
+  counters->height = layer->height;
+  g_mutex_unlock (&layer->lock);
+}
