@@ -18,6 +18,7 @@
 
 #include "../../examples/framemark.h"
 #include "avwatch.h"
+#include "commands.h"
 #include "rtpwatch.h"
 #include "vpxlayers.h"
 
@@ -610,8 +611,9 @@ set_property (App * app, const gchar * name, const gchar * property, const gchar
 }
 
 static void
-run_command (App * app, gchar ** words)
+run_command (gpointer data, gchar ** words)
 {
+  App *app = data;
   guint n = g_strv_length (words);
 
   if (n == 1 && g_str_equal (words[0], "eos"))
@@ -641,33 +643,16 @@ run_command (App * app, gchar ** words)
     g_error ("unknown command %s", words[0]);
 }
 
-static gboolean
-command_line (GIOChannel * channel, GIOCondition condition, gpointer data)
-{
-  App *app = data;
-  g_autofree gchar *line = NULL;
-  g_auto (GStrv) words = NULL;
-
-  if (g_io_channel_read_line (channel, &line, NULL, NULL, NULL) != G_IO_STATUS_NORMAL) {
-    g_main_loop_quit (app->loop);
-    return G_SOURCE_REMOVE;
-  }
-  words = g_strsplit (g_strstrip (line), " ", 4);
-  run_command (app, words);
-  return G_SOURCE_CONTINUE;
-}
-
 /* Running */
 
 static void
 run_once (App * app)
 {
-  g_autoptr (GIOChannel) input = g_io_channel_unix_new (0);
   g_autoptr (GstBus) bus = gst_element_get_bus (app->pipeline);
   gint64 start;
 
   gst_bus_add_watch (bus, bus_message, app);
-  g_io_add_watch (input, G_IO_IN | G_IO_HUP, command_line, app);
+  watch_commands (app->loop, run_command, app);
   emit (gst_structure_new_empty ("start"));
   gst_element_set_state (app->pipeline, GST_STATE_PLAYING);
   g_main_loop_run (app->loop);

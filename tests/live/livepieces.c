@@ -15,6 +15,8 @@
 #include <gst/gst.h>
 #include <json-glib/json-glib.h>
 
+#include "commands.h"
+
 #define N_PIPELINES 2
 #define LEAD (1000 * GST_SECOND)
 
@@ -213,8 +215,9 @@ set_state (App * app, guint pipeline, const gchar * state)
 }
 
 static void
-run_command (App * app, gchar ** words)
+run_command (gpointer data, gchar ** words)
 {
+  App *app = data;
   guint n = g_strv_length (words);
   const gchar *name = words[0];
 
@@ -238,22 +241,6 @@ run_command (App * app, gchar ** words)
     g_main_loop_quit (app->loop);
   else
     g_error ("unknown command %s", name);
-}
-
-static gboolean
-command_line (GIOChannel * channel, GIOCondition condition, gpointer data)
-{
-  App *app = data;
-  g_autofree gchar *line = NULL;
-  g_auto (GStrv) words = NULL;
-
-  if (g_io_channel_read_line (channel, &line, NULL, NULL, NULL) != G_IO_STATUS_NORMAL) {
-    g_main_loop_quit (app->loop);
-    return G_SOURCE_REMOVE;
-  }
-  words = g_strsplit (g_strstrip (line), " ", 4);
-  run_command (app, words);
-  return G_SOURCE_CONTINUE;
 }
 
 static gboolean
@@ -287,7 +274,6 @@ int
 main (int argc, char **argv)
 {
   App app = { 0 };
-  g_autoptr (GIOChannel) input = g_io_channel_unix_new (0);
 
   setvbuf (stdout, NULL, _IOLBF, 0);
   gst_init (&argc, &argv);
@@ -300,7 +286,7 @@ main (int argc, char **argv)
     bus = gst_element_get_bus (app.pipelines[i]);
     gst_bus_add_watch (bus, bus_message, &app);
   }
-  g_io_add_watch (input, G_IO_IN | G_IO_HUP, command_line, &app);
+  watch_commands (app.loop, run_command, &app);
   g_main_loop_run (app.loop);
   for (guint i = 0; i < N_PIPELINES; i++) {
     g_autoptr (GstBus) bus = gst_element_get_bus (app.pipelines[i]);
