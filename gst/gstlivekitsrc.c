@@ -76,17 +76,14 @@ struct _GstLiveKitSrc
   guint group_id;
   gboolean is_running;
   GCond pad_removed;            /* with OBJECT_LOCK */
-  GStrv uri_names;              /* properties that the URI has set, NULL = no URI */
 
   /* room loop only */
   gchar *applied_tracks;
   GstLiveKitPatterns *patterns;
 };
 
-static void gst_livekit_src_uri_handler_init (gpointer iface, gpointer unused);
-
 G_DEFINE_FINAL_TYPE_WITH_CODE (GstLiveKitSrc, gst_livekit_src, GST_TYPE_LIVEKIT_BIN,
-    G_IMPLEMENT_INTERFACE (GST_TYPE_URI_HANDLER, gst_livekit_src_uri_handler_init)
+    G_IMPLEMENT_INTERFACE (GST_TYPE_URI_HANDLER, gst_livekit_uri_handler_init)
     G_IMPLEMENT_INTERFACE (GST_TYPE_CHILD_PROXY, gst_livekit_pads_child_proxy_init));
 /* The rank by which playbin3 finds it for its URIs. */
 GST_ELEMENT_REGISTER_DEFINE_WITH_CODE (livekitsrc, "livekitsrc", GST_RANK_PRIMARY, GST_TYPE_LIVEKIT_SRC,
@@ -638,68 +635,6 @@ gst_livekit_src_get_property (GObject * object, guint id, GValue * value, GParam
   GST_OBJECT_UNLOCK (self);
 }
 
-/* --- URIs --- */
-
-static GstURIType
-gst_livekit_src_uri_get_type (GType type)
-{
-  return GST_URI_SRC;
-}
-
-static const gchar *const *
-gst_livekit_src_uri_get_protocols (GType type)
-{
-  return gst_livekit_uri_protocols;
-}
-
-static gchar *
-gst_livekit_src_uri_get_uri (GstURIHandler * handler)
-{
-  g_auto (GStrv) names = NULL;
-
-  GST_OBJECT_LOCK (handler);
-  names = g_strdupv (GST_LIVEKIT_SRC (handler)->uri_names);
-  GST_OBJECT_UNLOCK (handler);
-  return names ? gst_livekit_uri_make (G_OBJECT (handler), (const gchar * const *) names) : NULL;
-}
-
-static gboolean
-gst_livekit_src_uri_set_uri (GstURIHandler * handler, const gchar * uri, GError ** error)
-{
-  GstLiveKitSrc *self = GST_LIVEKIT_SRC (handler);
-  g_auto (GStrv) old_names = NULL;
-  g_auto (GStrv) names = NULL;
-  GstState state;
-
-  GST_OBJECT_LOCK (self);
-  state = GST_STATE (self);
-  old_names = g_strdupv (self->uri_names);
-  GST_OBJECT_UNLOCK (self);
-  if (state > GST_STATE_READY) {
-    g_set_error_literal (error, GST_URI_ERROR, GST_URI_ERROR_BAD_STATE, "The URI can be set in NULL and READY alone.");
-    return FALSE;
-  }
-  names = gst_livekit_uri_apply (G_OBJECT (self), uri, (const gchar * const *) old_names, error);
-  if (names == NULL)
-    return FALSE;
-  GST_OBJECT_LOCK (self);
-  g_strfreev (self->uri_names);
-  self->uri_names = g_steal_pointer (&names);
-  GST_OBJECT_UNLOCK (self);
-  return TRUE;
-}
-
-static void
-gst_livekit_src_uri_handler_init (gpointer iface, gpointer unused)
-{
-  GstURIHandlerInterface *handler = iface;
-
-  handler->get_type = gst_livekit_src_uri_get_type;
-  handler->get_protocols = gst_livekit_src_uri_get_protocols;
-  handler->get_uri = gst_livekit_src_uri_get_uri;
-  handler->set_uri = gst_livekit_src_uri_set_uri;
-}
-
 static void
 gst_livekit_src_finalize (GObject * object)
 {
@@ -707,7 +642,6 @@ gst_livekit_src_finalize (GObject * object)
 
   g_free (self->tracks);
   g_free (self->applied_tracks);
-  g_strfreev (self->uri_names);
   gst_livekit_streams_free (self->streams);
   g_cond_clear (&self->pad_removed);
   g_clear_pointer (&self->patterns, gst_livekit_patterns_free);

@@ -16,4 +16,7 @@ GStrv gst_livekit_uri_apply (GObject * element, const gchar * uri, const gchar *
 /* As the properties are now; those of @names that may not be read are left out. */
 gchar *gst_livekit_uri_make (GObject * element, const gchar * const *names);
 
+/* gstlivekiturihandler: a GInterfaceInitFunc for GST_TYPE_URI_HANDLER of an element whose properties the URI sets. */
+void gst_livekit_uri_handler_init (gpointer iface, gpointer unused);
+
 G_END_DECLS
