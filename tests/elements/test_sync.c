@@ -118,6 +118,20 @@ skew (Stream * audio, Stream * video)
   return GST_CLOCK_DIFF (video->out, audio->out) - captured;
 }
 
+/* alice's sound, 10 ms on its way, and her picture, 50 ms: both reported and played for five seconds. */
+static GstLiveKitSync *
+begin_in_sync (Stream * audio, Stream * video)
+{
+  GstLiveKitSync *sync = gst_livekit_sync_new ();
+
+  stream_begin (audio, sync, "alice", FALSE, 10 * GST_MSECOND);
+  stream_begin (video, sync, "alice", TRUE, 50 * GST_MSECOND);
+  stream_report (audio, 0);
+  stream_report (video, 0);
+  play (audio, video, 5 * GST_SECOND);
+  return sync;
+}
+
 static void
 end (Stream * one, Stream * two, GstLiveKitSync * sync)
 {
@@ -149,15 +163,10 @@ GST_END_TEST;
 
 GST_START_TEST (test_later_changes_come_slowly)
 {
-  GstLiveKitSync *sync = gst_livekit_sync_new ();
   Stream audio, video;
+  GstLiveKitSync *sync = begin_in_sync (&audio, &video);
   GstClockTime before;
 
-  stream_begin (&audio, sync, "alice", FALSE, 10 * GST_MSECOND);
-  stream_begin (&video, sync, "alice", TRUE, 50 * GST_MSECOND);
-  stream_report (&audio, 0);
-  stream_report (&video, 0);
-  play (&audio, &video, 5 * GST_SECOND);
   fail_unless (ABS (skew (&audio, &video)) < (gint64) GST_MSECOND);
   video.transit += 100 * GST_MSECOND;
   for (guint i = 0; i < 300; i++) {
@@ -179,14 +188,9 @@ GST_END_TEST;
 
 GST_START_TEST (test_big_change_does_not_take_long)
 {
-  GstLiveKitSync *sync = gst_livekit_sync_new ();
   Stream audio, video;
+  GstLiveKitSync *sync = begin_in_sync (&audio, &video);
 
-  stream_begin (&audio, sync, "alice", FALSE, 10 * GST_MSECOND);
-  stream_begin (&video, sync, "alice", TRUE, 50 * GST_MSECOND);
-  stream_report (&audio, 0);
-  stream_report (&video, 0);
-  play (&audio, &video, 5 * GST_SECOND);
   video.transit += 1500 * GST_MSECOND;
   play (&audio, &video, 20 * GST_SECOND);
   fail_unless (ABS (skew (&audio, &video)) < 40 * (gint64) GST_MSECOND);
@@ -198,15 +202,10 @@ GST_END_TEST;
 /* A jitter buffer places packets anew that come later than its latency allows. */
 GST_START_TEST (test_late_frames_stay_with_their_sound)
 {
-  GstLiveKitSync *sync = gst_livekit_sync_new ();
   Stream audio, video;
+  GstLiveKitSync *sync = begin_in_sync (&audio, &video);
 
   gst_livekit_sync_set_latency (sync, 100 * GST_MSECOND);
-  stream_begin (&audio, sync, "alice", FALSE, 10 * GST_MSECOND);
-  stream_begin (&video, sync, "alice", TRUE, 50 * GST_MSECOND);
-  stream_report (&audio, 0);
-  stream_report (&video, 0);
-  play (&audio, &video, 5 * GST_SECOND);
   video.transit += 105 * GST_MSECOND;
   play (&audio, &video, 5 * GST_SECOND + 100 * GST_MSECOND);
   fail_unless (ABS (skew (&audio, &video)) < 10 * (gint64) GST_MSECOND);
