@@ -1,16 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What is too long for every run: all suites under valgrind and with the thread sanitizer, the leaks tracer over live
-# streams, 500 state cycles, the promised times, ten minutes of each fuzz target, all faults with the soak of an hour.
+# streams, 1000 state cycles, the promised times, ten minutes of each fuzz target, all faults with the soak of an hour.
 # Assumes that `sh tests/run.sh` ran on this machine.
 #
-#   sh tests/full.sh [--only valgrind|threads|leaks|cycles|codecs|crowd|fuzz|times|faults]
+#   sh tests/full.sh [--only valgrind|threads|leaks|cycles|loops|codecs|crowd|fuzz|times|faults]
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tests/support/install.sh"
 
-phases='valgrind threads leaks cycles fuzz codecs crowd times faults'
+phases='valgrind threads leaks cycles loops fuzz codecs crowd times faults'
 case ${1:-} in
   '') ;;
   --only) phases=${2:?--only needs a phase} ;;
@@ -76,7 +76,12 @@ phase_crowd () {
 }
 
 phase_cycles () {
-  LIVE_CYCLES=500 run_tests gcc cycles cycles-sink cycles-src --timeout-multiplier 5
+  LIVE_CYCLES=1000 run_tests gcc cycles cycles-sink cycles-src --timeout-multiplier 10
+}
+
+# T22 against the fake server, most of an hour: stopped 1000 times at a random time of the first three seconds.
+phase_loops () {
+  LK_TEST_LOOPS=1000 CK_TIMEOUT_MULTIPLIER=200 run_tests gcc loops element-loops --timeout-multiplier 60
 }
 
 # And a million damaged messages.

@@ -40,15 +40,6 @@ note_disposal (gpointer gone, GObject * element)
   g_atomic_int_set ((gint *) gone, TRUE);
 }
 
-/* Messages hold their senders. */
-static void
-drop_messages (ElementFixture * f)
-{
-  element_fixture_expect_none (f, 0);
-  gst_bus_set_flushing (f->bus, TRUE);
-  gst_bus_set_flushing (f->bus, FALSE);
-}
-
 /* Out of the pipeline; nothing may hold it. */
 static void
 remove_element (ElementFixture * f, GstElement * element)
@@ -59,7 +50,7 @@ remove_element (ElementFixture * f, GstElement * element)
   gst_element_set_locked_state (element, TRUE);
   fail_unless_equals_int (gst_element_set_state (element, GST_STATE_NULL), GST_STATE_CHANGE_SUCCESS);
   gst_bin_remove (GST_BIN (f->pipeline), element);
-  drop_messages (f);
+  element_fixture_drop_messages (f);
   element_wait_until (g_atomic_int_get (&gone));
 }
 
@@ -157,7 +148,7 @@ GST_START_TEST (test_newcomer_is_told)
       "front", "video/VP8");
   element_fixture_play (f);
   gst_structure_free (element_fixture_wait_structure (f, "livekit-track", "sid", "TR_cam"));
-  drop_messages (f);
+  element_fixture_drop_messages (f);
   other = add_other (f, factories[!__i__]);
   element_fixture_wait_state (f, "connecting");
   gst_structure_free (element_fixture_wait_structure (f, "livekit-participant", "identity", "alice"));
@@ -243,15 +234,14 @@ GST_END_TEST;
 GST_START_TEST (test_again_and_again)
 {
   ElementFixture *f = element_fixture_new (factories[__i__]);
-  guint n_threads = 0, n_fds = 0;
+  ElementCount before = { 0, 0 };
 
   for (guint i = 0; i < 24; i++) {
     GstElement *other;
 
     if (i == 6) {
       fail_unless (fake_server_wait_clients (f->server, 0, ELEMENT_WAIT_MS));
-      n_threads = element_count_threads ();
-      n_fds = element_count_fds ();
+      before = element_count_now ();
     }
     element_fixture_set_state (f, GST_STATE_PLAYING);
     if (i % 3 == 1)
@@ -267,12 +257,10 @@ GST_START_TEST (test_again_and_again)
       gst_element_set_state (f->element, GST_STATE_READY);
     }
     element_fixture_set_state (f, GST_STATE_READY);
-    drop_messages (f);
+    element_fixture_drop_messages (f);
   }
   fail_unless (fake_server_wait_clients (f->server, 0, ELEMENT_WAIT_MS));
-  /* GLib keeps two idle threads of its pools. */
-  element_wait_until (element_count_threads () <= n_threads + 2);
-  element_wait_until (element_count_fds () <= n_fds);
+  element_expect_count (before);
   element_fixture_free (f);
 }
 

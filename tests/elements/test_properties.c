@@ -310,14 +310,14 @@ GST_START_TEST (test_null_state)
 {
   g_autoptr (GstElement) element = gst_object_ref_sink (gst_element_factory_make (factories[__i__], NULL));
   g_autoptr (GstStructure) headers = gst_structure_new ("h", "Authorization", G_TYPE_STRING, "Basic x", NULL);
-  guint n_threads = element_count_threads ();
+  guint n_threads = element_count_now ().n_threads;
 
   for (guint i = 0; i < 10; i++) {
     g_object_set (element, "token", "a.b.c", "api-secret", "x", "proxy-pw", "y", "token-headers", headers,
         "participant-name", "n", "participant-metadata", "m", "reconnect-timeout", i, NULL);
     g_object_set (element, "token", NULL, "api-secret", NULL, "proxy-pw", NULL, "token-headers", NULL, NULL);
   }
-  fail_unless_equals_int (element_count_threads (), n_threads);
+  fail_unless_equals_int (element_count_now ().n_threads, n_threads);
 }
 
 GST_END_TEST;

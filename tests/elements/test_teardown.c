@@ -10,35 +10,6 @@ static const gchar *const factories[] = { "livekitsink", "livekitsrc" };
 /* What GLib keeps for itself, such as idle threads of its pools, is there after the first round. */
 #define WARM_UP_ROUNDS 2
 
-typedef struct
-{
-  guint n_threads, n_fds;
-} Count;
-
-static Count
-count_now (void)
-{
-  return (Count) { element_count_threads (), element_count_fds () };
-}
-
-/* GLib keeps this many idle threads of its pools, and ends them when nobody has used them for a while. */
-#define POOL_THREADS 2
-
-/* Messages that nobody has read hold their senders. */
-static void
-drop_messages (ElementFixture * f)
-{
-  gst_bus_set_flushing (f->bus, TRUE);
-  gst_bus_set_flushing (f->bus, FALSE);
-}
-
-static void
-expect_count (Count before)
-{
-  element_wait_until (element_count_threads () <= before.n_threads + POOL_THREADS);
-  element_wait_until (element_count_fds () <= before.n_fds);
-}
-
 /* --- half a join --- */
 
 typedef enum
@@ -56,12 +27,6 @@ typedef enum
   STEP_LOST,                    /* the connection broke, coming back */
   N_STEPS
 } Step;
-
-static void
-wait_joined (ElementFixture * f)
-{
-  element_fixture_wait_progress (f, GST_PROGRESS_TYPE_COMPLETE, "connect");
-}
 
 static void
 walk_to (ElementFixture * f, FakeRawServer * raw, Step step)
@@ -89,7 +54,7 @@ walk_to (ElementFixture * f, FakeRawServer * raw, Step step)
   else
     fail_unless (fake_server_wait_clients (f->server, 1, ELEMENT_WAIT_MS));
   if (step >= STEP_JOINED)
-    wait_joined (f);
+    element_fixture_wait_joined (f);
   if (step >= STEP_OFFERED)
     element_fixture_request (f, LIVEKIT__SIGNAL_REQUEST__MESSAGE_OFFER, 0);
   if (step == STEP_JOINED_FROZEN || step == STEP_OFFERED_FROZEN)
@@ -120,16 +85,16 @@ stop_at (const gchar * factory, Step step)
 GST_START_TEST (test_stop_at_each_step)
 {
   const gchar *factory = factories[__i__ / N_STEPS];
-  Count before = { 0, 0 };
+  ElementCount before = { 0, 0 };
 
   /* All that is made once in a process is made by now. */
   stop_at (factory, STEP_OFFERED);
   for (guint i = 0; i < WARM_UP_ROUNDS + 2; i++) {
     if (i == WARM_UP_ROUNDS)
-      before = count_now ();
+      before = element_count_now ();
     stop_at (factory, __i__ % N_STEPS);
   }
-  expect_count (before);
+  element_expect_count (before);
 }
 
 GST_END_TEST;
@@ -148,7 +113,7 @@ GST_START_TEST (test_close_after_each_message)
 
   fake_server_close_after (f->server, n, how);
   element_fixture_set_state (f, GST_STATE_PLAYING);
-  wait_joined (f);
+  element_fixture_wait_joined (f);
   token = fake_server_dup_last_token (f->server);
   for (guint i = 1; i < n; i++)
     fake_server_push_refresh_token (f->server, token);
@@ -165,7 +130,7 @@ GST_START_TEST (test_server_goes_and_comes_back)
   ElementFixture *f = element_fixture_new (factories[__i__]);
 
   element_fixture_play (f);
-  wait_joined (f);
+  element_fixture_wait_joined (f);
   fake_server_go_down (f->server);
   fake_server_come_back (f->server);
   element_wait_until (fake_server_n_joins (f->server) + fake_server_n_resumes (f->server) >= 2);
@@ -174,112 +139,18 @@ GST_START_TEST (test_server_goes_and_comes_back)
 
 GST_END_TEST;
 
-/* --- again and again --- */
-
-GST_START_TEST (test_ready_and_paused)
-{
-  ElementFixture *f = element_fixture_new (factories[__i__]);
-  Count before = { 0, 0 };
-
-  for (guint i = 0; i < 50; i++) {
-    if (i == 5) {
-      fail_unless (fake_server_wait_clients (f->server, 0, ELEMENT_WAIT_MS));
-      drop_messages (f);
-      before = count_now ();
-    }
-    fail_if (element_fixture_set_state (f, GST_STATE_PAUSED) == GST_STATE_CHANGE_FAILURE);
-    /* At different steps of the join. */
-    if (i % 3 == 1)
-      fail_unless (fake_server_wait_clients (f->server, 1, ELEMENT_WAIT_MS));
-    if (i % 3 == 2)
-      wait_joined (f);
-    fail_unless_equals_int (element_fixture_set_state (f, GST_STATE_READY), GST_STATE_CHANGE_SUCCESS);
-  }
-  fail_unless (fake_server_wait_clients (f->server, 0, ELEMENT_WAIT_MS));
-  drop_messages (f);
-  expect_count (before);
-  element_fixture_free (f);
-}
-
-GST_END_TEST;
+/* --- endings --- */
 
 GST_START_TEST (test_goodbye_is_said)
 {
   ElementFixture *f = element_fixture_new (factories[__i__]);
 
   element_fixture_play (f);
-  wait_joined (f);
+  element_fixture_wait_joined (f);
   element_fixture_set_state (f, GST_STATE_READY);
   fail_unless (fake_server_wait_leaves (f->server, 1, ELEMENT_WAIT_MS));
   fail_unless (fake_server_wait_clients (f->server, 0, ELEMENT_WAIT_MS));
   fail_unless_equals_int (fake_server_n_bad (f->server), 0);
-  element_fixture_free (f);
-}
-
-GST_END_TEST;
-
-static void
-note_disposal (gpointer gone, GObject * element)
-{
-  g_atomic_int_set ((gint *) gone, TRUE);
-}
-
-/* A thread of the element's may hold a reference for a moment, and be the last to let go. */
-static void
-unref_and_wait (GstElement * element)
-{
-  gint gone = FALSE;
-
-  g_object_weak_ref (G_OBJECT (element), note_disposal, &gone);
-  gst_object_unref (element);
-  element_wait_until (g_atomic_int_get (&gone));
-}
-
-/* An application's mistake that GStreamer tells with a critical; nothing may crash or hang. */
-GST_START_TEST (test_dispose_without_null)
-{
-  FakeServer *server = fake_server_new ();
-  GstElement *element = gst_object_ref_sink (gst_element_factory_make (factories[__i__ / 2], NULL));
-
-  g_log_set_always_fatal (G_LOG_FATAL_MASK);
-  g_object_set (element, "server-url", fake_server_get_url (server), "room", "lab", "identity", "tester", NULL);
-  gst_element_set_state (element, GST_STATE_PAUSED);
-  if (__i__ % 2)
-    fail_unless (fake_server_wait_clients (server, 1, ELEMENT_WAIT_MS));
-  ASSERT_CRITICAL (unref_and_wait (element));
-  fail_unless (fake_server_wait_clients (server, 0, ELEMENT_WAIT_MS));
-  fake_server_free (server);
-}
-
-GST_END_TEST;
-
-/* From a sync handler, so on a thread of the element's: an application may do so by gst_element_call_async(). */
-static void
-stop_pipeline (GstElement * pipeline, gpointer unused)
-{
-  gst_element_set_state (pipeline, GST_STATE_NULL);
-}
-
-static GstBusSyncReply
-on_sync_message (GstBus * bus, GstMessage * message, gpointer pipeline)
-{
-  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_PROGRESS)
-    gst_element_call_async (pipeline, stop_pipeline, NULL, NULL);
-  return GST_BUS_PASS;
-}
-
-GST_START_TEST (test_stop_from_a_sync_handler)
-{
-  ElementFixture *f = element_fixture_new (factories[__i__]);
-
-  gst_bus_set_sync_handler (f->bus, on_sync_message, f->pipeline, NULL);
-  element_fixture_set_state (f, GST_STATE_PAUSED);
-  element_wait_until (GST_STATE (f->pipeline) == GST_STATE_NULL);
-  gst_bus_set_sync_handler (f->bus, NULL, NULL, NULL);
-  /* So do messages, and the calls that are still on their way. */
-  gst_bus_set_flushing (f->bus, TRUE);
-  gst_bus_set_flushing (f->bus, FALSE);
-  element_wait_until (GST_OBJECT_REFCOUNT_VALUE (f->pipeline) == 1);
   element_fixture_free (f);
 }
 
@@ -312,7 +183,7 @@ static Suite *
 teardown_suite (void)
 {
   Suite *s = element_suite_create ("teardown");
-  TCase *steps = tcase_create ("steps"), *closes = tcase_create ("closes"), *loops = tcase_create ("loops");
+  TCase *steps = tcase_create ("steps"), *closes = tcase_create ("closes"), *endings = tcase_create ("endings");
   TCase *progress = tcase_create ("progress");
 
   suite_add_tcase (s, steps);
@@ -320,11 +191,8 @@ teardown_suite (void)
   suite_add_tcase (s, closes);
   tcase_add_loop_test (closes, test_close_after_each_message, 0, N_MESSAGES * FAKE_CLOSE_SILENCE);
   tcase_add_loop_test (closes, test_server_goes_and_comes_back, 0, 2);
-  suite_add_tcase (s, loops);
-  tcase_add_loop_test (loops, test_ready_and_paused, 0, 2);
-  tcase_add_loop_test (loops, test_goodbye_is_said, 0, 2);
-  tcase_add_loop_test (loops, test_dispose_without_null, 0, 4);
-  tcase_add_loop_test (loops, test_stop_from_a_sync_handler, 0, 2);
+  suite_add_tcase (s, endings);
+  tcase_add_loop_test (endings, test_goodbye_is_said, 0, 2);
   suite_add_tcase (s, progress);
   tcase_add_loop_test (progress, test_progress_comes_in_pairs, 0, 2);
   return s;

@@ -9,7 +9,7 @@ from check_signal import check_one_pad_each, end_all, wait_state
 from harness import check, check_at_least, check_equal, let_pass, wait_until
 from mediaclock import FPS, MediaClock
 from netbench import inside
-from pipelines import publish, receive
+from pipelines import ENCODERS, publish, receive
 
 
 def cross(bench, codec='h264'):
@@ -83,9 +83,9 @@ def test_t9_force_tcp(bench):
     never_udp(bench, 5, 2, extra={'rtc': {'force_tcp': True}})
 
 
-def impaired(bench, codec, title, spoil, limit_part=None):
+def impaired(bench, codec, spoil, limit_part=None):
     bench.start_server()
-    relay = bench.start_relay() if title == 'jitter' else None
+    relay = bench.start_relay() if spoil in (shake, far, farther) else None
     alice, bob, dave, viewer = cross(bench, codec)
     spoil(bench, relay)
     start, seconds = time.monotonic(), 60 if bench.long else 20
@@ -119,18 +119,26 @@ def shake(_, relay):
     relay.delay_ms, relay.jitter_ms, relay.reorder = 25, 20, 0.01
 
 
+def far(_, relay):
+    relay.delay_ms = 50
+
+
+def farther(_, relay):
+    relay.delay_ms = 100
+
+
 SPOILS = {'loss_1': (lose(1), 3), 'loss_3': (lose(3), 3), 'loss_5': (lose(5), 3), 'bursts': (lose_bursts, None),
-          'jitter': (shake, 3)}
+          'jitter': (shake, 3), 'delay_50_ms': (far, 3), 'delay_100_ms': (farther, 3)}
 
 
 def add_impaired(codec, name):
     def test(bench):
-        impaired(bench, codec, name, *SPOILS[name])
-    test.__doc__ = 'T23: %s, %s, both directions.' % (name.replace('_', ' of '), codec)
+        impaired(bench, codec, *SPOILS[name])
+    test.__doc__ = 'T23: %s, %s, both directions.' % (name.replace('_', ' of ', 1).replace('_', ' '), codec)
     globals()['test_t23_%s_%s' % (name, codec)] = test
 
 
-for each_codec in ('h264', 'vp8'):
+for each_codec in ENCODERS:
     for each_name in SPOILS:
         add_impaired(each_codec, each_name)
 

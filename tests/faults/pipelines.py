@@ -8,8 +8,10 @@ AUDIO = 'audiotestsrc is-live=true wave=sine freq=440 volume=0.3 ! opusenc'
 ENCODERS = {
     'h264': 'x264enc tune=zerolatency speed-preset=ultrafast key-int-max=300 bitrate=500',
     'vp8': 'vp8enc deadline=1 cpu-used=16 keyframe-max-dist=300 target-bitrate=500000',
+    'vp9': 'vp9enc deadline=1 cpu-used=8 lag-in-frames=0 keyframe-max-dist=300 target-bitrate=500000',
+    'h265': 'x265enc tune=zerolatency speed-preset=ultrafast key-int-max=300 bitrate=500',
 }
-DECODERS = {'h264': 'avdec_h264', 'vp8': 'vp8dec'}
+DECODERS = {'h264': 'avdec_h264', 'vp8': 'vp8dec', 'vp9': 'vp9dec', 'h265': 'avdec_h265'}
 
 
 def publish(bench, name='publisher', identity='alice', codec='h264', debug=None, **properties):

@@ -17,6 +17,7 @@ ROWS = [
     ('T13', 'token expires in mid-session', False), ('T14', 'same identity twice', True), ('T15', 'room deleted', False),
     ('T16', 'participant removed', False), ('T18', 'server shut down', False),
     ('T20', 'pads come and go while reconnecting', False), ('T21', 'EOS orders', True),
+    ('T22', 'state loops', True),
     ('T23', 'loss, jitter, reordering', False), ('T26', 'TLS', True), ('T27', 'not a websocket', True),
     ('T28', 'tokens', True), ('T29', 'malformed protobuf', True), ('T30', 'huge messages', True), ('T31', 'SDP', True),
     ('T34', 'token endpoint', True), ('rights', 'right to publish taken and given back', False),

@@ -174,6 +174,20 @@ element_fixture_wait_progress (ElementFixture * f, GstProgressType wanted_type, 
   }
 }
 
+void
+element_fixture_wait_joined (ElementFixture * f)
+{
+  element_fixture_wait_progress (f, GST_PROGRESS_TYPE_COMPLETE, "connect");
+}
+
+void
+element_fixture_drop_messages (ElementFixture * f)
+{
+  element_fixture_expect_none (f, 0);
+  gst_bus_set_flushing (f->bus, TRUE);
+  gst_bus_set_flushing (f->bus, FALSE);
+}
+
 gchar *
 element_fixture_expect_error (ElementFixture * f, GQuark domain, gint code, const gchar * reason)
 {
@@ -373,14 +387,18 @@ count_entries (const gchar * path)
   return n;
 }
 
-guint
-element_count_threads (void)
+ElementCount
+element_count_now (void)
 {
-  return count_entries ("/proc/self/task");
+  return (ElementCount) { count_entries ("/proc/self/task"), count_entries ("/proc/self/fd") };
 }
 
-guint
-element_count_fds (void)
+/* GLib keeps this many idle threads of its pools, and ends them when nobody has used them for a while. */
+#define POOL_THREADS 2
+
+void
+element_expect_count (ElementCount before)
 {
-  return count_entries ("/proc/self/fd");
+  element_wait_until (element_count_now ().n_threads <= before.n_threads + POOL_THREADS);
+  element_wait_until (element_count_now ().n_fds <= before.n_fds);
 }

@@ -41,6 +41,9 @@ GstStructure *element_fixture_wait_structure (ElementFixture * f, const gchar * 
     const gchar * value);
 void element_fixture_wait_state (ElementFixture * f, const gchar * connection_state);
 void element_fixture_wait_progress (ElementFixture * f, GstProgressType type, const gchar * code);
+void element_fixture_wait_joined (ElementFixture * f);
+/* Messages that nobody has read hold their senders. None of them is an error. */
+void element_fixture_drop_messages (ElementFixture * f);
 /* The next error is this one; @reason of its details may be NULL. Text and debug text, which the caller owns. */
 gchar *element_fixture_expect_error (ElementFixture * f, GQuark domain, gint code, const gchar * reason);
 /* To NULL, and nothing else has been posted: for tests that expected an error. */
@@ -82,8 +85,13 @@ guint64 element_feeder_get_stat (ElementFeeder * feeder, const gchar * name);
   "width=(int)640, height=(int)480, framerate=(fraction)30/1"
 #define OPUS_CAPS "audio/x-opus, rate=(int)48000, channels=(int)2, channel-mapping-family=(int)0"
 
-guint element_count_threads (void);
-guint element_count_fds (void);
+typedef struct
+{
+  guint n_threads, n_fds;
+} ElementCount;
+
+ElementCount element_count_now (void);
+void element_expect_count (ElementCount before);        /* waits until no more is left than @before */
 
 /* For what tells nobody that it has happened, such as the end of a thread. */
 #define element_wait_until(condition) \
