@@ -37,7 +37,7 @@ run_tests () {
 phase_valgrind () {
   set -- --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --child-silent-after-fork=yes
   [ ! -f "$suppressions" ] || set -- "$@" "--suppressions=$suppressions"
-  LK_TEST_SHORT=1 G_SLICE=always-malloc run_tests gcc valgrind --suite lk --suite elements --suite fuzz \
+  LK_TEST_SHORT=1 CK_TIMEOUT_MULTIPLIER=10 G_SLICE=always-malloc run_tests gcc valgrind --suite lk --suite elements --suite fuzz \
     --timeout-multiplier 20 --wrapper "valgrind $*"
 }
 
