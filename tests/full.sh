@@ -37,7 +37,7 @@ run_tests () {
 phase_valgrind () {
   set -- --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --child-silent-after-fork=yes
   [ ! -f "$suppressions" ] || set -- "$@" "--suppressions=$suppressions"
-  LK_TEST_SHORT=1 CK_TIMEOUT_MULTIPLIER=10 G_SLICE=always-malloc run_tests gcc valgrind --suite lk --suite elements --suite fuzz \
+  LK_TEST_SHORT=1 LK_TEST_SLOWER=10 CK_TIMEOUT_MULTIPLIER=10 G_SLICE=always-malloc run_tests gcc valgrind --suite lk --suite elements --suite fuzz \
     --timeout-multiplier 20 --wrapper "valgrind $*"
 }
 
@@ -45,7 +45,7 @@ phase_threads () {
   [ -f "$build/threads/build.ninja" ] || quietly "$build/threads.log" \
     meson setup "$build/threads" "$root" -Db_sanitize=thread -Db_lundef=false
   quietly "$build/threads.log" ninja -C "$build/threads"
-  LK_TEST_SHORT=1 TSAN_OPTIONS="halt_on_error=0:second_deadlock_stack=1:exitcode=66" GST_REGISTRY_FORK=no CK_FORK=no \
+  LK_TEST_SHORT=1 LK_TEST_SLOWER=10 TSAN_OPTIONS="halt_on_error=0:second_deadlock_stack=1:exitcode=66" GST_REGISTRY_FORK=no CK_FORK=no \
     run_tests threads threads --suite lk --suite elements --suite fuzz --timeout-multiplier 10
 }
 
