@@ -87,6 +87,7 @@ publish_snapshot (GstLiveKitSession * session, const GstStructure * webrtc)
       "signal-rtt-ms", G_TYPE_UINT, lk_room_get_rtt_ms (session->room),
       "loop-longest-us", G_TYPE_UINT, lk_loop_get_longest_us (session->loop),
       "loop-longest-cpu-us", G_TYPE_UINT, lk_loop_get_longest_cpu_us (session->loop),
+      "loop-longest-held-us", G_TYPE_UINT, lk_loop_get_longest_held_us (session->loop),
       "join-ms", G_TYPE_UINT64, ms_since_start (session, session->joined_us),
       "connected-ms", G_TYPE_UINT64, ms_since_start (session, session->connected_us),
       "first-media-ms", G_TYPE_UINT64, ms_since_start (session, session->first_media_us),

@@ -3,7 +3,10 @@
 
 #include "lkloop.h"
 
+#include <fcntl.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include "lklog.h"
 
 /* Worth a line in the log. */
@@ -48,10 +51,11 @@ struct _LkLoop
   GSource *task_source;
   /* loop thread only */
   gboolean is_done;
-  gint64 woke_us, woke_cpu_us;  /* 0 = has not waited yet */
+  gint64 woke_us, woke_cpu_us, woke_delay_us;   /* 0 = has not waited yet */
+  gint schedstat;               /* file of the thread, -1 = none */
   /* atomic; users hold one of the refs together, the thread another, so that nobody has to join who cannot */
   gint n_refs, n_users;
-  gint longest_us, longest_cpu_us;      /* atomic, written by the loop thread */
+  gint longest_us, longest_cpu_us, longest_held_us;     /* atomic, written by the loop thread */
   /* lock; never held while calling out */
   GMutex lock;
   GCond state_changed;
@@ -146,6 +150,34 @@ get_cpu_us (void)
   return g_get_monotonic_time ();
 }
 
+/* How long this thread has been ready to go on while others had the processors; proc(5), /proc/PID/schedstat. */
+static gint64
+get_delay_us (LkLoop * self)
+{
+  gchar text[64], *delay;
+  gssize length = self->schedstat < 0 ? 0 : pread (self->schedstat, text, sizeof text - 1, 0);
+
+  if (length <= 0)
+    return 0;
+  text[length] = '\0';
+  delay = strchr (text, ' ');
+  return delay ? (gint64) (g_ascii_strtoull (delay, NULL, 10) / 1000) : 0;
+}
+
+/* The two of one moment: the thread may have had to wait in between. */
+static gint64
+get_times (LkLoop * self, gint64 * delay_us)
+{
+  gint64 now, delay;
+
+  do {
+    delay = get_delay_us (self);
+    now = g_get_monotonic_time ();
+    *delay_us = get_delay_us (self);
+  } while (*delay_us != delay);
+  return now;
+}
+
 static void
 raise_to (gint * longest_us, gint64 us)
 {
@@ -156,16 +188,19 @@ raise_to (gint * longest_us, gint64 us)
 static void
 note_busy (LkLoop * self)
 {
-  gint64 busy_us, cpu_us;
+  gint64 busy_us, cpu_us, delay_us;
 
   if (self->woke_us == 0)
     return;
-  busy_us = g_get_monotonic_time () - self->woke_us;
   cpu_us = get_cpu_us () - self->woke_cpu_us;
+  busy_us = get_times (self, &delay_us) - self->woke_us;
+  delay_us -= self->woke_delay_us;
   if (busy_us > LONG_US)
-    lk_debug ("loop", "%s was busy for %d ms cpu=%d ms", self->name, (gint) (busy_us / 1000), (gint) (cpu_us / 1000));
+    lk_debug ("loop", "%s was busy for %d ms cpu=%d ms others-had-it=%d ms", self->name, (gint) (busy_us / 1000),
+        (gint) (cpu_us / 1000), (gint) (delay_us / 1000));
   raise_to (&self->longest_us, busy_us);
   raise_to (&self->longest_cpu_us, cpu_us);
+  raise_to (&self->longest_held_us, busy_us - delay_us);
 }
 
 /* Called where the loop begins to wait: what happens between two waits keeps tasks, timers and sockets waiting. */
@@ -179,7 +214,7 @@ timed_poll (GPollFD * fds, guint n_fds, gint timeout_ms)
     note_busy (self);
   n_ready = g_poll (fds, n_fds, timeout_ms);
   if (self) {
-    self->woke_us = g_get_monotonic_time ();
+    self->woke_us = get_times (self, &self->woke_delay_us);
     self->woke_cpu_us = get_cpu_us ();
   }
   return n_ready;
@@ -197,6 +232,12 @@ lk_loop_get_longest_cpu_us (LkLoop * self)
   return (guint) g_atomic_int_get (&self->longest_cpu_us);
 }
 
+guint
+lk_loop_get_longest_held_us (LkLoop * self)
+{
+  return (guint) g_atomic_int_get (&self->longest_held_us);
+}
+
 LkLoop *
 lk_loop_new (const gchar * name)
 {
@@ -207,6 +248,7 @@ lk_loop_new (const gchar * name)
   g_main_context_set_poll_func (self->context, timed_poll);
   self->n_refs = 1;
   self->n_users = 1;
+  self->schedstat = -1;
   g_mutex_init (&self->lock);
   g_cond_init (&self->state_changed);
   g_queue_init (&self->tasks);
@@ -309,6 +351,7 @@ loop_thread (gpointer data)
 {
   LkLoop *self = data;
 
+  self->schedstat = open ("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
   g_private_set (&current_loop, self);
   g_main_context_push_thread_default (self->context);
   g_mutex_lock (&self->lock);
@@ -322,6 +365,9 @@ loop_thread (gpointer data)
   drop_tasks_and_timers (self);
   deliver_what_is_ready (self);
   g_main_context_pop_thread_default (self->context);
+  g_private_set (&current_loop, NULL);
+  if (self->schedstat >= 0)
+    close (self->schedstat);
   drop_ref (self);
   return NULL;
 }

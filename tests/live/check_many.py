@@ -45,7 +45,7 @@ def test_many_pads(bench):
 
 def crowd(bench, count, per_second=10):
     """So many participants of the Go SDK with a track each come, ten a second; half of them go and come again. Returns the seconds
-    until all was there, how long the room loop was busy at most in ms, and the seconds that the stop took."""
+    until all was there, how long the room loop was held at most in ms, and the seconds that the stop took."""
     bench.start_server()
     receiver = bench.launch('receiver', bench.element('src', 'bob', name='s'), '--watch=s',
                             '--branch=s=queue ! fakesink sync=false', debug='1,livekit*:5')
@@ -71,13 +71,14 @@ def crowd(bench, count, per_second=10):
     check_equal(len(receiver.events('pad-added')), count + count // 2, 'pads in all')
     let_pass(1)
     stats = receiver.get('s', 'stats').replace('\\', '')
-    longest, cpu = (int(re.search(name + r'=\(uint\)(\d+)', stats).group(1)) / 1000
-                    for name in ('loop-longest-us', 'loop-longest-cpu-us'))
-    bench.note('the room loop was busy for %.1f ms at most, and used a processor for %.1f ms', longest, cpu)
+    longest, held, cpu = (int(re.search(name + r'=\(uint\)(\d+)', stats).group(1)) / 1000
+                          for name in ('loop-longest-us', 'loop-longest-held-us', 'loop-longest-cpu-us'))
+    bench.note('the room loop was busy for %.1f ms at most, %.1f ms without what others had the processors for, and used '
+               'one for %.1f ms', longest, held, cpu)
     receiver.end()
     stop = receiver.events('stopped')[0]['us'] / 1e6
     bench.note('stopped in %.2f s', stop)
-    return media, longest, stop
+    return media, held, stop
 
 
 def test_crowd(bench):
@@ -89,7 +90,7 @@ def test_crowd_of_hundred(bench):
     """With LIVE_LONG: a hundred. All pads within 15 s, the room loop never busy for 50 ms, stopped within 3 s."""
     if not os.environ.get('LIVE_LONG'):
         raise Skipped('set LIVE_LONG=1 for it, on a machine with nothing else to do')
-    media, longest, stop = crowd(bench, 100)
+    media, held, stop = crowd(bench, 100)
     check_at_most(media, 15, 'seconds until all is there')
-    check_at_most(longest, 50, 'ms that the loop was busy')
+    check_at_most(held, 50, 'ms that the loop was held')
     check_at_most(stop, 3, 'seconds to stop')

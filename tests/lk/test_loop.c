@@ -2,6 +2,8 @@
 /* Tests of lkloop. */
 
 #include <gst/check/gstcheck.h>
+#include <sched.h>
+#include <time.h>
 #include <gio/gio.h>
 
 #include "lkloop.h"
@@ -229,6 +231,81 @@ GST_START_TEST (test_longest_time_that_it_was_busy)
 }
 
 GST_END_TEST;
+
+#ifdef __linux__
+static void
+stay_on_first_processor (void)
+{
+  cpu_set_t allowed, first;
+
+  fail_unless (sched_getaffinity (0, sizeof allowed, &allowed) == 0);
+  CPU_ZERO (&first);
+  for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+    if (!CPU_ISSET (cpu, &allowed))
+      continue;
+    CPU_SET (cpu, &first);
+    break;
+  }
+  fail_unless (sched_setaffinity (0, sizeof first, &first) == 0);
+}
+
+static gpointer
+use_processor (gpointer is_over)
+{
+  stay_on_first_processor ();
+  while (!g_atomic_int_get ((gint *) is_over));
+  return NULL;
+}
+
+static void
+share_processor (gpointer data)
+{
+  struct timespec used;
+
+  stay_on_first_processor ();
+  do {
+    fail_unless (clock_gettime (CLOCK_THREAD_CPUTIME_ID, &used) == 0);
+  } while (used.tv_sec == 0 && used.tv_nsec < 100 * 1000 * 1000);
+  push_event (data, 1);
+}
+
+static void
+sleep_some (gpointer data)
+{
+  g_usleep (BUSY_US);
+  push_event (data, 1);
+}
+
+/* What others had the processor for is no fault of the loop; what it waited for is. */
+GST_START_TEST (test_longest_time_that_it_was_held)
+{
+  Fixture *f = fixture_new ();
+  gint is_over = FALSE;
+  GThread *other;
+
+  lk_loop_start (f->loop);
+  fail_unless (lk_loop_post_after (f->loop, 1, sleep_some, f, NULL));
+  expect_event (f, 1);
+  lk_loop_stop (f->loop);
+  fail_unless (lk_loop_get_longest_held_us (f->loop) >= BUSY_US);
+  fixture_free (f);
+
+  if (!g_file_test ("/proc/thread-self/schedstat", G_FILE_TEST_EXISTS))
+    return;
+  f = fixture_new ();
+  other = g_thread_new ("other", use_processor, &is_over);
+  lk_loop_start (f->loop);
+  fail_unless (lk_loop_post_after (f->loop, 1, share_processor, f, NULL));
+  expect_event (f, 1);
+  lk_loop_stop (f->loop);
+  g_atomic_int_set (&is_over, TRUE);
+  g_thread_join (other);
+  fail_unless (lk_loop_get_longest_held_us (f->loop) + BUSY_US < lk_loop_get_longest_us (f->loop));
+  fixture_free (f);
+}
+
+GST_END_TEST;
+#endif
 
 GST_START_TEST (test_stop_cuts_chains)
 {
@@ -533,6 +610,9 @@ loop_suite (void)
   tcase_add_test (ends, test_stop_runs_what_was_posted);
   tcase_add_test (ends, test_stop_cuts_chains);
   tcase_add_test (timers, test_longest_time_that_it_was_busy);
+#ifdef __linux__
+  tcase_add_test (timers, test_longest_time_that_it_was_held);
+#endif
   tcase_add_test (ends, test_never_started);
   tcase_add_test (ends, test_never_started_nor_stopped);
   tcase_add_test (ends, test_answers_are_delivered_before_the_end);
