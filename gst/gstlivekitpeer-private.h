@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitpeer-private: shared by gstlivekitpeer.c (life, transport, pads) and gstlivekitpeer-sdp.c (negotiation). */
+/* gstlivekitpeer-private: shared by gstlivekitpeer.c (life, transport, pads), -sdp.c (negotiation) and -turns.c (what
+ * webrtcbin is told, and when). */
 #pragma once
 
 #include "gstlivekitpeer.h"
@@ -60,6 +61,9 @@ struct _GstLiveKitPeer
   GHashTable *mid_to_track;     /* of the description that is being set */
   GstLiveKitTrackCodecFunc track_codec;
   gpointer track_codec_data;
+  GQueue turns;                 /* what waits for webrtcbin */
+  gboolean is_busy;             /* it has not answered the last operation */
+  gboolean stats_are_due;       /* asked for, not answered */
 
   /* senders_lock; never held while calling out */
   GMutex senders_lock;
@@ -73,6 +77,15 @@ struct _GstLiveKitPeer
 typedef void (*GstLiveKitPeerFunc) (GstLiveKitPeer * peer, gpointer result);
 void gst_livekit_peer_post (GstLiveKitPeer * peer, GstLiveKitPeerFunc func, gpointer result,
     GDestroyNotify free_result);
+/* gstlivekitpeer-turns.c. Runs @func (peer, data) as soon as webrtcbin is not busy, maybe at once; never, when the peer is
+ * closed before. All that takes webrtcbin's lock belongs into a turn. */
+void gst_livekit_peer_take_turn_in_loop (GstLiveKitPeer * peer, GstLiveKitPeerFunc func, gpointer data,
+    GDestroyNotify free_data);
+/* In a turn: the operation that webrtcbin is given now ends by end_operation (any thread), when its promise is
+ * answered. */
+void gst_livekit_peer_begin_operation_in_loop (GstLiveKitPeer * peer);
+void gst_livekit_peer_end_operation (GstLiveKitPeer * peer);
+void gst_livekit_peer_drop_turns_in_loop (GstLiveKitPeer * peer);
 void gst_livekit_peer_fail_in_loop (GstLiveKitPeer * peer, const gchar * why);
 void gst_livekit_peer_begin_ice_restart_in_loop (GstLiveKitPeer * peer);
 void gst_livekit_peer_verify_in_loop (GstLiveKitPeer * peer);

@@ -66,6 +66,13 @@ on_promise (GstPromise * promise, gpointer data)
   gst_livekit_peer_post (awaited->peer, awaited->func, description, description ? description_free : NULL);
 }
 
+static void
+on_operation_answered (GstPromise * promise, gpointer data)
+{
+  on_promise (promise, data);
+  gst_livekit_peer_end_operation (((Awaited *) data)->peer);
+}
+
 static GstPromise *
 await (GstLiveKitPeer * peer, GstLiveKitPeerFunc func, const gchar * field, const gchar * what)
 {
@@ -73,23 +80,48 @@ await (GstLiveKitPeer * peer, GstLiveKitPeerFunc func, const gchar * field, cons
 
   *awaited = (Awaited) {
   gst_livekit_peer_ref (peer), func, field, what};
-  return gst_promise_new_with_change_func (on_promise, awaited, awaited_free);
+  gst_livekit_peer_begin_operation_in_loop (peer);
+  return gst_promise_new_with_change_func (on_operation_answered, awaited, awaited_free);
+}
+
+typedef struct
+{
+  const gchar *action;
+  GstWebRTCSessionDescription *description;
+  GstLiveKitPeerFunc then;
+} NewDescription;
+
+static void
+new_description_free (gpointer data)
+{
+  NewDescription *new_description = data;
+
+  gst_webrtc_session_description_free (new_description->description);
+  g_free (new_description);
+}
+
+static void
+set_description_in_turn (GstLiveKitPeer * peer, gpointer data)
+{
+  NewDescription *new_description = data;
+  GstPromise *promise = await (peer, new_description->then, NULL, new_description->action);
+
+  g_signal_emit_by_name (peer->webrtcbin, new_description->action, new_description->description, promise);
+  gst_promise_unref (promise);
 }
 
 static void
 set_description (GstLiveKitPeer * peer, const gchar * action, GstWebRTCSDPType type, const GstSDPMessage * sdp,
     GstLiveKitPeerFunc then)
 {
-  GstWebRTCSessionDescription *description;
+  NewDescription *new_description = g_new (NewDescription, 1);
   GstSDPMessage *copy;
-  GstPromise *promise = await (peer, then, NULL, action);
 
   gst_sdp_message_copy (sdp, &copy);
   gst_livekit_sdp_hide_red (copy);
-  description = gst_webrtc_session_description_new (type, copy);
-  g_signal_emit_by_name (peer->webrtcbin, action, description, promise);
-  gst_webrtc_session_description_free (description);
-  gst_promise_unref (promise);
+  *new_description = (NewDescription) {
+  action, gst_webrtc_session_description_new (type, copy), then};
+  gst_livekit_peer_take_turn_in_loop (peer, set_description_in_turn, new_description, new_description_free);
 }
 
 static void
@@ -144,20 +176,26 @@ recv_caps (LkTrackKind kind, const gchar * mid)
 }
 
 static void
-add_recv_section (GstLiveKitPeer * peer, LkTrackKind kind)
+add_transceiver_in_turn (GstLiveKitPeer * peer, gpointer caps)
 {
-  GstLiveKitRecvSection *section = g_new0 (GstLiveKitRecvSection, 1);
-  g_autoptr (GstCaps) caps = NULL;
   g_autoptr (GstWebRTCRTPTransceiver) transceiver = NULL;
 
-  section->mid = g_strdup_printf ("r%u", peer->n_mids++);
-  section->kind = kind;
-  caps = recv_caps (kind, section->mid);
   g_signal_emit_by_name (peer->webrtcbin, "add-transceiver", GST_WEBRTC_RTP_TRANSCEIVER_DIRECTION_RECVONLY, caps,
       &transceiver);
   if (transceiver)
     g_object_set (transceiver, "do-nack", TRUE, NULL);
+}
+
+static void
+add_recv_section (GstLiveKitPeer * peer, LkTrackKind kind)
+{
+  GstLiveKitRecvSection *section = g_new0 (GstLiveKitRecvSection, 1);
+
+  section->mid = g_strdup_printf ("r%u", peer->n_mids++);
+  section->kind = kind;
   g_ptr_array_add (peer->recv_sections, section);
+  gst_livekit_peer_take_turn_in_loop (peer, add_transceiver_in_turn, recv_caps (kind, section->mid),
+      (GDestroyNotify) gst_caps_unref);
 }
 
 static guint
@@ -268,11 +306,25 @@ offer_made_in_loop (GstLiveKitPeer * peer, gpointer result)
   set_description (peer, "set-local-description", GST_WEBRTC_SDP_TYPE_OFFER, peer->local_sdp, offer_set_in_loop);
 }
 
-void
-gst_livekit_peer_negotiate_in_loop (GstLiveKitPeer * peer)
+static void
+make_offer_in_turn (GstLiveKitPeer * peer, gpointer unused)
 {
   GstPromise *promise;
 
+  for (guint i = 0; i < peer->send_sections->len; i++) {
+    GstLiveKitSendSection *section = g_ptr_array_index (peer->send_sections, i);
+
+    section->in_offer = section->is_open;
+  }
+  gst_livekit_receive_gate_set_answer_due (peer->gate, TRUE);
+  promise = await (peer, offer_made_in_loop, "offer", "create-offer");
+  g_signal_emit_by_name (peer->webrtcbin, "create-offer", NULL, promise);
+  gst_promise_unref (promise);
+}
+
+void
+gst_livekit_peer_negotiate_in_loop (GstLiveKitPeer * peer)
+{
   lk_loop_assert_current (peer->loop);
   if (peer->is_closed || peer->has_failed || peer->role == GST_LIVEKIT_PEER_SUBSCRIBER)
     return;
@@ -286,15 +338,7 @@ gst_livekit_peer_negotiate_in_loop (GstLiveKitPeer * peer)
   peer->offer_is_outstanding = TRUE;
   peer->offer_again = FALSE;
   peer->offer_id++;
-  for (guint i = 0; i < peer->send_sections->len; i++) {
-    GstLiveKitSendSection *section = g_ptr_array_index (peer->send_sections, i);
-
-    section->in_offer = section->is_open;
-  }
-  gst_livekit_receive_gate_set_answer_due (peer->gate, TRUE);
-  promise = await (peer, offer_made_in_loop, "offer", "create-offer");
-  g_signal_emit_by_name (peer->webrtcbin, "create-offer", NULL, promise);
-  gst_promise_unref (promise);
+  gst_livekit_peer_take_turn_in_loop (peer, make_offer_in_turn, NULL, NULL);
 }
 
 /* --- the server's answer --- */
@@ -462,12 +506,18 @@ answer_made_in_loop (GstLiveKitPeer * peer, gpointer result)
 }
 
 static void
-remote_offer_set_in_loop (GstLiveKitPeer * peer, gpointer unused)
+make_answer_in_turn (GstLiveKitPeer * peer, gpointer unused)
 {
   GstPromise *promise = await (peer, answer_made_in_loop, "answer", "create-answer");
 
   g_signal_emit_by_name (peer->webrtcbin, "create-answer", NULL, promise);
   gst_promise_unref (promise);
+}
+
+static void
+remote_offer_set_in_loop (GstLiveKitPeer * peer, gpointer unused)
+{
+  gst_livekit_peer_take_turn_in_loop (peer, make_answer_in_turn, NULL, NULL);
 }
 
 static const gchar *

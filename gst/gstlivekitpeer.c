@@ -125,7 +125,7 @@ gst_livekit_peer_verify_in_loop (GstLiveKitPeer * peer)
 }
 
 static void
-connection_state_in_loop (GstLiveKitPeer * peer, gpointer unused)
+connection_state_in_turn (GstLiveKitPeer * peer, gpointer unused)
 {
   GstWebRTCPeerConnectionState state;
 
@@ -154,6 +154,12 @@ connection_state_in_loop (GstLiveKitPeer * peer, gpointer unused)
     case GST_WEBRTC_PEER_CONNECTION_STATE_CLOSED:
       return;
   }
+}
+
+static void
+connection_state_in_loop (GstLiveKitPeer * peer, gpointer unused)
+{
+  gst_livekit_peer_take_turn_in_loop (peer, connection_state_in_turn, NULL, NULL);
 }
 
 static void
@@ -248,6 +254,13 @@ on_webrtcbin_ice_candidate (GstElement * webrtcbin, guint mline_index, const gch
   gst_livekit_peer_post (peer, local_candidate_in_loop, candidate, candidate_free);
 }
 
+/* Everything is bundled: the first section's transport is the only one. */
+static void
+add_candidate_in_turn (GstLiveKitPeer * peer, gpointer candidate)
+{
+  g_signal_emit_by_name (peer->webrtcbin, "add-ice-candidate", 0, candidate);
+}
+
 void
 gst_livekit_peer_add_remote_candidate_in_loop (GstLiveKitPeer * peer, const gchar * candidate, guint mline_index)
 {
@@ -259,9 +272,8 @@ gst_livekit_peer_add_remote_candidate_in_loop (GstLiveKitPeer * peer, const gcha
       GST_WARNING_OBJECT (peer->webrtcbin, "unusable remote candidate skipped");
     return;
   }
-  /* Everything is bundled: the first section's transport is the only one. */
   GST_LOG_OBJECT (peer->webrtcbin, "remote candidate %s", candidate);
-  g_signal_emit_by_name (peer->webrtcbin, "add-ice-candidate", 0, candidate);
+  gst_livekit_peer_take_turn_in_loop (peer, add_candidate_in_turn, g_strdup (candidate), g_free);
 }
 
 static GQuark
@@ -606,6 +618,7 @@ gst_livekit_peer_close_in_loop (GstLiveKitPeer * peer, GDestroyNotify done, gpoi
 
   lk_loop_assert_current (peer->loop);
   peer->is_closed = TRUE;
+  gst_livekit_peer_drop_turns_in_loop (peer);
   for (guint i = 0; i < peer->send_sections->len; i++)
     gst_livekit_peer_close_section_in_loop (peer, g_ptr_array_index (peer->send_sections, i));
   gst_element_set_locked_state (peer->webrtcbin, TRUE);
@@ -623,11 +636,16 @@ gst_livekit_peer_is_connected (GstLiveKitPeer * peer)
   return peer->is_connected;
 }
 
+static void
+set_latency_in_turn (GstLiveKitPeer * peer, gpointer latency_ms)
+{
+  g_object_set (peer->webrtcbin, "latency", GPOINTER_TO_UINT (latency_ms), NULL);
+}
+
 void
 gst_livekit_peer_set_latency_in_loop (GstLiveKitPeer * peer, guint latency_ms)
 {
-  lk_loop_assert_current (peer->loop);
-  g_object_set (peer->webrtcbin, "latency", latency_ms, NULL);
+  gst_livekit_peer_take_turn_in_loop (peer, set_latency_in_turn, GUINT_TO_POINTER (latency_ms), NULL);
 }
 
 void
@@ -677,6 +695,9 @@ stats_in_loop (GstLiveKitPeer * peer, gpointer result)
 {
   StatsCall *call = result;
 
+  peer->stats_are_due = FALSE;
+  if (call->stats == NULL)
+    return;
   call->func (peer, call->stats, call->data);
 }
 
@@ -701,27 +722,38 @@ on_stats (GstPromise * promise, gpointer data)
 {
   StatsRequest *request = data;
   const GstStructure *reply = gst_promise_get_reply (promise);
-  StatsCall *call;
+  StatsCall *call = g_new (StatsCall, 1);
 
-  if (reply == NULL)
-    return;
-  call = g_new (StatsCall, 1);
   *call = (StatsCall) {
-  request->func, request->data, gst_structure_copy (reply)};
+  request->func, request->data, reply ? gst_structure_copy (reply) : NULL};
   gst_livekit_peer_post (request->peer, stats_in_loop, call, stats_call_free);
+  gst_livekit_peer_end_operation (request->peer);
+}
+
+static void
+fetch_stats_in_turn (GstLiveKitPeer * peer, gpointer data)
+{
+  StatsRequest *request = g_memdup2 (data, sizeof (StatsRequest));
+  GstPromise *promise = gst_promise_new_with_change_func (on_stats, request, stats_request_free);
+
+  gst_livekit_peer_ref (peer);
+  gst_livekit_peer_begin_operation_in_loop (peer);
+  g_signal_emit_by_name (peer->webrtcbin, "get-stats", NULL, promise);
+  gst_promise_unref (promise);
 }
 
 void
 gst_livekit_peer_fetch_stats_in_loop (GstLiveKitPeer * peer, GstLiveKitPeerStatsFunc func, gpointer data)
 {
-  StatsRequest *request = g_new (StatsRequest, 1);
-  GstPromise *promise;
+  StatsRequest *request;
 
+  if (peer->stats_are_due)
+    return;
+  peer->stats_are_due = TRUE;
+  request = g_new (StatsRequest, 1);
   *request = (StatsRequest) {
   gst_livekit_peer_ref (peer), func, data};
-  promise = gst_promise_new_with_change_func (on_stats, request, stats_request_free);
-  g_signal_emit_by_name (peer->webrtcbin, "get-stats", NULL, promise);
-  gst_promise_unref (promise);
+  gst_livekit_peer_take_turn_in_loop (peer, fetch_stats_in_turn, request, stats_request_free);
 }
 
 static GMutex warm_up_lock;
