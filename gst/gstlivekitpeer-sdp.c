@@ -374,7 +374,7 @@ answer_set_in_loop (GstLiveKitPeer * peer, gpointer unused)
   g_autoptr (GHashTable) mid_to_track = g_steal_pointer (&peer->mid_to_track);
 
   gst_livekit_sdp_collect_ssrcs (peer->remote_sdp, ssrcs);
-  gst_livekit_receive_gate_add_ssrcs (peer->gate, ssrcs);
+  gst_livekit_receive_gate_set_ssrcs (peer->gate, ssrcs);
   gst_livekit_receive_gate_set_answer_due (peer->gate, FALSE);
   peer->offer_is_outstanding = FALSE;
   tell_sections (peer);
@@ -455,7 +455,7 @@ local_answer_set_in_loop (GstLiveKitPeer * peer, gpointer unused)
   GstSDPMessage *wire;
 
   gst_livekit_sdp_collect_ssrcs (peer->remote_sdp, ssrcs);
-  gst_livekit_receive_gate_add_ssrcs (peer->gate, ssrcs);
+  gst_livekit_receive_gate_set_ssrcs (peer->gate, ssrcs);
   gst_sdp_message_copy (peer->local_sdp, &wire);
   for (guint i = 0; i < gst_sdp_message_medias_len (wire); i++) {
     const gchar *theirs = gst_livekit_sdp_get_direction (gst_sdp_message_get_media (peer->remote_sdp, i));

@@ -17,6 +17,8 @@
 #define MAX_HELD_PACKETS 4000
 /* Streams with sender reports; a peer has fewer sections. */
 #define MAX_REPORTS 1000
+/* What is late comes within seconds; the server gives no SSRC twice. */
+#define MAX_ENDED 4096
 
 typedef struct
 {
@@ -29,9 +31,10 @@ struct _GstLiveKitReceiveGate
   gatomicrefcount ref_count;
   gint last_packet_ms;          /* atomic, monotonic time */
   GMutex lock;                  /* around all below; never held while pushing */
-  GHashTable *known;            /* SSRC */
+  GHashTable *known;            /* SSRC, of the description that was answered last */
   GQueue held;                  /* GstBuffer, in order of arrival */
   GHashTable *ended;            /* SSRC */
+  GQueue ended_order;           /* the same, the newest first */
   GHashTable *reports;          /* SSRC -> Report */
   GArray *to_clear;             /* SSRC */
   GWeakRef demux;
@@ -76,6 +79,7 @@ gst_livekit_receive_gate_new (void)
   gate->known = g_hash_table_new (NULL, NULL);
   g_queue_init (&gate->held);
   gate->ended = g_hash_table_new (NULL, NULL);
+  g_queue_init (&gate->ended_order);
   gate->reports = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   gate->to_clear = g_array_new (FALSE, FALSE, sizeof (guint));
   g_weak_ref_init (&gate->demux, NULL);
@@ -98,6 +102,7 @@ gst_livekit_receive_gate_unref (GstLiveKitReceiveGate * gate)
   g_queue_clear_full (&gate->held, (GDestroyNotify) gst_buffer_unref);
   g_hash_table_unref (gate->known);
   g_hash_table_unref (gate->ended);
+  g_queue_clear (&gate->ended_order);
   g_hash_table_unref (gate->reports);
   g_array_unref (gate->to_clear);
   g_weak_ref_clear (&gate->demux);
@@ -142,13 +147,23 @@ gst_livekit_receive_gate_set_demux (GstLiveKitReceiveGate * gate, GstElement * r
   g_weak_ref_set (&gate->demux, rtpssrcdemux);
 }
 
+static void
+add_ended_locked (GstLiveKitReceiveGate * gate, guint32 ssrc)
+{
+  if (!g_hash_table_add (gate->ended, GUINT_TO_POINTER (ssrc)))
+    return;
+  g_queue_push_head (&gate->ended_order, GUINT_TO_POINTER (ssrc));
+  if (g_queue_get_length (&gate->ended_order) > MAX_ENDED)
+    g_hash_table_remove (gate->ended, g_queue_pop_tail (&gate->ended_order));
+}
+
 void
 gst_livekit_receive_gate_end_stream (GstLiveKitReceiveGate * gate, guint32 ssrc)
 {
   guint number = ssrc;
 
   g_mutex_lock (&gate->lock);
-  g_hash_table_add (gate->ended, GUINT_TO_POINTER (number));
+  add_ended_locked (gate, ssrc);
   g_hash_table_remove (gate->reports, GUINT_TO_POINTER (number));
   g_array_append_val (gate->to_clear, number);
   g_mutex_unlock (&gate->lock);
@@ -355,15 +370,11 @@ gst_livekit_receive_gate_set_answer_due (GstLiveKitReceiveGate * gate, gboolean 
 }
 
 void
-gst_livekit_receive_gate_add_ssrcs (GstLiveKitReceiveGate * gate, GHashTable * ssrcs)
+gst_livekit_receive_gate_set_ssrcs (GstLiveKitReceiveGate * gate, GHashTable * ssrcs)
 {
-  GHashTableIter iter;
-  gpointer ssrc;
-
   g_mutex_lock (&gate->lock);
-  g_hash_table_iter_init (&iter, ssrcs);
-  while (g_hash_table_iter_next (&iter, &ssrc, NULL))
-    g_hash_table_add (gate->known, ssrc);
+  g_hash_table_unref (gate->known);
+  gate->known = g_hash_table_ref (ssrcs);
   gate->may_release = TRUE;
   g_mutex_unlock (&gate->lock);
 }

@@ -8,13 +8,17 @@
 
 #include "gstlivekitpattern.h"
 
+/* Of an agent in a room with a coming and going for weeks; some hundred bytes each. */
+#define MAX_SLOTS 4096
+
 struct _GstLiveKitStreams
 {
-  GHashTable *slots;            /* key of a track -> GstLiveKitStreamSlot, owned; grows with the tracks ever seen */
+  GHashTable *slots;            /* key of a track -> GstLiveKitStreamSlot, owned; those of tracks that have gone, too */
   GHashTable *by_id;            /* stream id -> the same, not owned */
   GHashTable *by_sid;           /* the same, of tracks that are there */
   GHashTable *wanted_ids;       /* set: chosen before there was such a stream */
   guint n_video, n_audio;
+  guint64 n_gone;
 };
 
 static void
@@ -91,6 +95,31 @@ make_stream_id (GstLiveKitStreams * streams, const gchar * room, const GPtrArray
   }
 }
 
+/* The number of a pad goes to no other track. */
+static void
+forget_oldest (GstLiveKitStreams * streams)
+{
+  GstLiveKitStreamSlot *oldest = NULL;
+  const gchar *oldest_key = NULL;
+  GHashTableIter iter;
+  gpointer key, data;
+
+  g_hash_table_iter_init (&iter, streams->slots);
+  while (g_hash_table_iter_next (&iter, &key, &data)) {
+    GstLiveKitStreamSlot *slot = data;
+
+    if (slot->sid || (oldest && oldest->gone_as < slot->gone_as))
+      continue;
+    oldest = slot;
+    oldest_key = key;
+  }
+  if (oldest == NULL)
+    return;
+  if (g_hash_table_lookup (streams->by_id, oldest->stream_id) == oldest)
+    g_hash_table_remove (streams->by_id, oldest->stream_id);
+  g_hash_table_remove (streams->slots, oldest_key);
+}
+
 static GstLiveKitStreamSlot *
 make_slot (GstLiveKitStreams * streams, gchar * key, const gchar * room, const GPtrArray * publications,
     const LkPublication * publication)
@@ -98,13 +127,16 @@ make_slot (GstLiveKitStreams * streams, gchar * key, const gchar * room, const G
   GstLiveKitStreamSlot *slot = g_new0 (GstLiveKitStreamSlot, 1);
   guint *number = publication->kind == LK_TRACK_VIDEO ? &streams->n_video : &streams->n_audio;
 
+  if (g_hash_table_size (streams->slots) >= MAX (MAX_SLOTS, g_hash_table_size (streams->by_sid) + 1))
+    forget_oldest (streams);
   slot->kind = publication->kind;
   slot->pad_name = g_strdup_printf ("%s_%u", lk_track_kind_name (publication->kind), (*number)++);
   slot->stream_id = make_stream_id (streams, room, publications, publication);
   if (g_hash_table_remove (streams->wanted_ids, slot->stream_id))
     slot->settings.enabled = GST_LIVEKIT_CHOICE_ON;
   g_hash_table_insert (streams->slots, key, slot);
-  g_hash_table_insert (streams->by_id, slot->stream_id, slot);
+  /* The key is the slot's own. */
+  g_hash_table_replace (streams->by_id, slot->stream_id, slot);
   return slot;
 }
 
@@ -153,6 +185,7 @@ gst_livekit_streams_update (GstLiveKitStreams * streams, const gchar * room, con
       continue;
     g_hash_table_iter_remove (&iter);
     slot_leave (slot);
+    ((GstLiveKitStreamSlot *) slot)->gone_as = ++streams->n_gone;
     has_changed = TRUE;
   }
   for (guint i = 0; i < publications->len; i++) {

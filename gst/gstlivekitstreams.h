@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gstlivekitstreams: what the tracks of a room are called in a livekitsrc (pad names, stream ids, GstStreams), and what
  * was chosen for each. A track keeps its slot while the element lives: over unpublish and publish, and over rejoins.
+ * Beyond 4096 of them, the one whose track has been gone for longest is forgotten: should that come back, it is a new
+ * one.
  *
  * No lock of its own: the element's OBJECT_LOCK is held around every call. */
 #pragma once
@@ -31,6 +33,7 @@ typedef struct
   gchar *pad_name, *stream_id;
   gchar *sid;                   /* of the track that has it now, NULL = none */
   GstStream *stream;            /* the same */
+  guint64 gone_as;              /* when its last track went: the how-manieth that went */
   GstLiveKitStreamSettings settings;
 } GstLiveKitStreamSlot;
 
