@@ -212,6 +212,61 @@ def test_duplex_pause(bench):
     alice.end()
 
 
+def paused_source(bench):
+    """Only the source is paused; the sink goes and comes, after the pause and in it, whoever hosts the connection."""
+    alice = start_alice(bench)
+    for first, second in (('out', 'in'), ('in', 'out')):
+        pieces = start_both(bench, first, second)
+        alice.wait_more('viewer')
+        sid = sid_of(bench, ME)
+        pause_source(bench, alice, pieces)
+        pieces.ask('play s', 'playing')
+        pieces.wait_more('in')
+        remove_and_add(bench, alice, pieces, 'out', 'in')
+        pause_source(bench, alice, pieces)
+        pieces.remove('out')
+        wait_until(lambda: not bench.server.participants(bench.room)[ME].get('tracks'), 'the track has ended')
+        pieces.add('out', speaker(bench))
+        bench.wait_published(ME, 1)
+        alice.wait_more('viewer')
+        pieces.ask('play s', 'playing')
+        pieces.wait_more('in')
+        alice.wait_more('viewer')
+        check_equal(sid_of(bench, ME), sid, 'sid')
+        for element in ('k', 's'):
+            check_equal(stats_number(pieces, element, 'joins'), 1, 'joins')
+        pieces.end()
+        wait_until(lambda: ME not in bench.server.participants(bench.room), 'the participant has left')
+    alice.end()
+
+
+def pause_source(bench, alice, pieces):
+    """The source alone is paused: nothing comes for it, the sink's frames go on."""
+    pieces.ask('pause s', 'paused')
+    wait_until(lambda: not came(pieces), 'nothing comes for the source', 60)
+    alice.wait_more('viewer')
+
+
+def came(pieces):
+    """Frames that the source has shown within a second."""
+    before = pieces.count('in')[0]
+    let_pass(1)
+    return pieces.count('in')[0] - before
+
+
+def test_duplex_paused_source(bench):
+    """The source alone is paused and plays again, and the sink is removed and added again, after that and in the pause."""
+    bench.start_server()
+    paused_source(bench)
+
+
+def test_duplex_paused_source_v0(bench):
+    """The same on a server that knows only v0."""
+    bench.start_server()
+    bench.start_v0_proxy()
+    paused_source(bench)
+
+
 def test_duplex_paused_removal(bench):
     """Both elements are paused, with media on its way to the network; the sink is removed all the same."""
     bench.start_server()
