@@ -179,6 +179,19 @@ gst_livekit_layer_set_watched_in_loop (GstLiveKitLayer * layer, gboolean watched
   tell_active (layer);
 }
 
+gboolean
+gst_livekit_layer_refuse_red_in_loop (GstLiveKitLayer * layer)
+{
+  gboolean has_red;
+
+  g_mutex_lock (&layer->lock);
+  has_red = layer->chain && g_str_equal (layer->chain->codec->mime_type, GST_LIVEKIT_MIME_TYPE_RED);
+  layer->is_red_refused |= has_red;
+  g_cond_broadcast (&layer->changed);
+  g_mutex_unlock (&layer->lock);
+  return has_red;
+}
+
 void
 gst_livekit_layer_tell_published_in_loop (GstLiveKitLayer * layer, const gchar * sid)
 {

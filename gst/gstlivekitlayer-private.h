@@ -29,6 +29,7 @@ struct _GstLiveKitLayer
   gboolean is_stopped, is_flushing, is_open, is_muted, is_watched, is_live, was_open;
   gboolean needs_key_frame;
   gboolean key_frame_is_due;
+  gboolean is_red_refused;      /* by the room */
   gint64 last_key_frame_request_us;
   guint n_unanswered;           /* requests since the last key frame */
   gint64 first_unanswered_us;
@@ -42,6 +43,8 @@ struct _GstLiveKitLayer
 
   /* streaming thread */
   GstSegment segment;
+  GstCaps *caps;                /* the last ones, or NULL */
+  GstLiveKitLayerInput input;   /* told with them */
   GstClockTime last_pts;
   gboolean b_frames_told, deafness_told, fruitlessness_told;
   guint n_fruitless;            /* buffers in since the last frame */

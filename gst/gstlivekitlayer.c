@@ -51,6 +51,7 @@ gst_livekit_layer_unref (GstLiveKitLayer * layer)
     return;
   g_assert (layer->chain == NULL);
   g_free (layer->pad_name);
+  gst_clear_caps (&layer->caps);
   g_clear_pointer (&layer->loop, lk_loop_unref);
   g_mutex_clear (&layer->lock);
   g_cond_clear (&layer->changed);
@@ -335,6 +336,7 @@ gst_livekit_layer_start (GstLiveKitLayer * layer, GstBin * host, LkLoop * loop)
   layer->is_watched = layer->needs_key_frame = TRUE;
   layer->width = layer->height = layer->n_channels = layer->tag_bitrate = layer->n_unanswered = 0;
   layer->first_frame_us = layer->n_measured_bytes = 0;
+  layer->is_red_refused = FALSE;
   layer->last_key_frame_request_us = -KEY_FRAME_INTERVAL;
   layer->key_frame_is_due = FALSE;
   layer->counters = (GstLiveKitLayerCounters) {
@@ -418,12 +420,23 @@ format_known_in_loop (gpointer data)
 }
 
 static const GstLiveKitCodec *
-choose_codec (GstCaps * caps, gboolean has_red)
+choose_codec (GstLiveKitLayer * layer, GstCaps * caps, gboolean has_red)
 {
   const GstLiveKitCodec *codec = gst_livekit_codec_from_caps (caps);
   const GstLiveKitCodec *red = gst_livekit_codec_from_mime_type (GST_LIVEKIT_MIME_TYPE_RED);
 
+  g_mutex_lock (&layer->lock);
+  has_red &= !layer->is_red_refused;
+  g_mutex_unlock (&layer->lock);
   return has_red && codec && g_str_equal (codec->media_type, red->media_type) ? red : codec;
+}
+
+/* Made before the room refused it. */
+static gboolean
+has_refused_chain_locked (GstLiveKitLayer * layer)
+{
+  return layer->is_red_refused && layer->chain
+      && g_str_equal (layer->chain->codec->mime_type, GST_LIVEKIT_MIME_TYPE_RED);
 }
 
 /* The feed of the present chain, if it is one of @codec, or, with NULL, of any. The elements may go while it is
@@ -474,12 +487,14 @@ post_format (GstLiveKitLayer * layer, GstLiveKitChain * old)
 gboolean
 gst_livekit_layer_set_caps (GstLiveKitLayer * layer, GstCaps * caps, const GstLiveKitLayerInput * input)
 {
-  const GstLiveKitCodec *codec = choose_codec (caps, input->has_red);
+  const GstLiveKitCodec *codec = choose_codec (layer, caps, input->has_red);
   GstLiveKitChain *chain = NULL, *old = NULL;
   g_autoptr (GstPad) feed = NULL;
 
   if (codec == NULL || codec->kind != layer->kind)
     return FALSE;
+  gst_caps_replace (&layer->caps, caps);
+  layer->input = *input;
   take_size (layer, caps);
   take_channels (layer, caps);
   feed = ref_feed (layer, codec);
@@ -593,6 +608,7 @@ is_seen_by_chain (GstLiveKitLayer * layer, GstBuffer * buffer)
 typedef struct
 {
   gboolean drop, is_awaited;
+  gboolean is_refused;          /* another chain has to be made first; nothing else is told then */
   GstPad *feed;                 /* of the chain that was there then; owned */
 } GateVerdict;
 
@@ -604,7 +620,8 @@ pass_gate (GstLiveKitLayer * layer, GstBuffer * buffer, GateVerdict * verdict)
   GstFlowReturn flow;
 
   g_mutex_lock (&layer->lock);
-  while (layer->chain && !layer->is_open && !layer->is_flushing && !layer->is_live && !layer->was_open)
+  while (layer->chain && !layer->is_open && !layer->is_flushing && !layer->is_live && !layer->was_open
+      && !has_refused_chain_locked (layer))
     g_cond_wait (&layer->changed, &layer->lock);
   /* The elements may have gone meanwhile. */
   if (layer->is_stopped || layer->is_flushing || layer->chain == NULL) {
@@ -612,6 +629,11 @@ pass_gate (GstLiveKitLayer * layer, GstBuffer * buffer, GateVerdict * verdict)
     g_mutex_unlock (&layer->lock);
     verdict->drop = TRUE;
     return flow;
+  }
+  verdict->is_refused = has_refused_chain_locked (layer);
+  if (verdict->is_refused) {
+    g_mutex_unlock (&layer->lock);
+    return GST_FLOW_OK;
   }
   verdict->feed = gst_object_ref (layer->chain->feed);
   is_paused = !layer->is_open || layer->is_muted || !layer->is_watched;
@@ -625,14 +647,34 @@ pass_gate (GstLiveKitLayer * layer, GstBuffer * buffer, GateVerdict * verdict)
   return GST_FLOW_OK;
 }
 
+/* What upstream has said, to a chain that the room may take. */
+static void
+replace_chain (GstLiveKitLayer * layer)
+{
+  g_autoptr (GstCaps) caps = gst_caps_ref (layer->caps);
+  g_autoptr (GstPad) feed = NULL;
+  GstLiveKitLayerInput input = layer->input;
+  GstSegment ours;
+
+  gst_livekit_layer_set_caps (layer, caps, &input);
+  feed = ref_feed (layer, NULL);
+  gst_segment_init (&ours, GST_FORMAT_TIME);
+  if (feed)
+    gst_pad_push_event (feed, gst_event_new_segment (&ours));
+}
+
 GstFlowReturn
 gst_livekit_layer_push (GstLiveKitLayer * layer, GstBuffer * buffer)
 {
-  GateVerdict verdict = { FALSE, FALSE, NULL };
+  GateVerdict verdict = { FALSE, FALSE, FALSE, NULL };
   g_autoptr (GstPad) feed = NULL;
   GstFlowReturn flow;
 
   flow = pass_gate (layer, buffer, &verdict);
+  if (verdict.is_refused) {
+    replace_chain (layer);
+    flow = pass_gate (layer, buffer, &verdict);
+  }
   feed = verdict.feed;
   if (flow != GST_FLOW_OK || verdict.drop) {
     gst_buffer_unref (buffer);

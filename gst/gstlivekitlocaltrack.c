@@ -713,6 +713,12 @@ gst_livekit_local_track_refuse_codec (GstLiveKitLocalTrack * track, LkRoom * roo
   if (mime_type == NULL || *mime_type == '\0' || g_ascii_strcasecmp (mime_type, track->codec->mime_type) == 0)
     return FALSE;
   track->refused_codec = track->codec;
+  if (gst_livekit_layer_refuse_red_in_loop (get_member (track, 0)->layer)) {
+    GST_INFO_OBJECT (track->element, "the room takes no redundant audio, plain Opus is sent pad=%s",
+        gst_livekit_layer_get_pad_name (get_member (track, 0)->layer));
+    gst_livekit_local_track_unpublish (track, room);
+    return TRUE;
+  }
   error = g_error_new (LK_ERROR, LK_ERROR_PUBLISH, "The room does not take the codec of pad %s, %s (but %s, for one).",
       gst_livekit_layer_get_pad_name (get_member (track, 0)->layer), track->codec->mime_type, mime_type);
   gst_livekit_local_track_fail (track, room, error);

@@ -155,3 +155,22 @@ def test_red_dtx_stereo(bench):
     check(not watcher.events('error'), 'errors: %s', watcher.events('error'))
     watcher.end()
     sender.end()
+
+
+def test_red_refused(bench):
+    """A room that takes Opus but no RED gets plain Opus, from live input and other, and nothing fails."""
+    bench.start_server({'room': {'enabled_codecs': [{'mime': 'audio/opus'}, {'mime': 'video/vp8'}]}})
+    for live in ('true', 'false'):
+        watcher = bench.launch('receiver-' + live, '%s s.audio_0 ! queue ! identity name=d ! fakesink sync=false'
+                               % bench.element('src', 'bob-' + live, name='s'), '--watch=s', '--digest=d')
+        watcher.wait_event('livekit-connection', state='connected')
+        name = 'alice-' + live
+        sender = bench.launch(name, '%s ! opusenc ! identity name=o ! %s audio_0::red=true' % (
+            NOISE.replace('is-live=true', 'is-live=' + live), bench.element('sink', name, name='k')), '--digest=o',
+            '--watch=k')
+        wait_until(lambda: len(watcher.events('digest')) >= 100, '100 packets', 40, every=0.1)
+        check_equal(bench.wait_published(name, 1)[-1]['mime_type'].lower(), 'audio/opus', 'codec')
+        check_digests(digests(sender, 'o'), digests(watcher, 'd'), 'plain Opus')
+        check(not sender.events('warning') and not sender.events('error'), 'it fails')
+        sender.end()
+        watcher.end()
