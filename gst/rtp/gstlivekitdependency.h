@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitdependency: writes dependency descriptors, the RTP header extension by which a server drops temporal
- * layers without reading the codec. For one spatial layer of one to three temporal ones. Pure. */
+/* gstlivekitdependency: writes dependency descriptors, the RTP header extension by which a server drops layers
+ * without reading the codec. For one to three spatial layers of one to three temporal ones. Pure. */
 #pragma once
 
 #include <glib.h>
@@ -10,22 +10,27 @@ G_BEGIN_DECLS
 #define GST_LIVEKIT_DEPENDENCY_URI \
   "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
 
+#define GST_LIVEKIT_DEPENDENCY_MAX_SPATIAL_LAYERS 3
 #define GST_LIVEKIT_DEPENDENCY_MAX_TEMPORAL_LAYERS 3
-/* Fits an extension with a one-byte header. */
-#define GST_LIVEKIT_DEPENDENCY_MAX_SIZE 16
 
-/* The frames of one stream, one after the other. A frame of layer t refers to the last frame of a layer below t, a
- * frame of layer 0 to the last one of layer 0, as in the modes L1T1, L1T2 and L1T3. */
+/* The frames of one stream, one after the other. A frame of temporal layer t refers to the last frame of a layer below t
+ * in its spatial layer, a frame of layer 0 to the last one of layer 0, as in the modes L1T2 and L1T3. One of a spatial
+ * layer that is not the lowest refers to that below it in its temporal unit, too, as in L3T3: of streams that do so
+ * with key frames only (L3T3_KEY) more is told than is true, which costs bytes and no pictures. */
 typedef struct _GstLiveKitDependencyWriter GstLiveKitDependencyWriter;
 
 GstLiveKitDependencyWriter *gst_livekit_dependency_writer_new (guint16 first_frame_number);
 void gst_livekit_dependency_writer_free (GstLiveKitDependencyWriter * writer);
 
-/* A key frame of layer 0 with which a coded video sequence starts, of so many temporal layers. FALSE: too many. */
-gboolean gst_livekit_dependency_writer_start (GstLiveKitDependencyWriter * writer, guint n_temporal_layers);
-/* Any other frame. FALSE: no sequence was started, the layer is not in it, or its base is too long ago. */
-gboolean gst_livekit_dependency_writer_next (GstLiveKitDependencyWriter * writer, guint temporal_id);
-/* The descriptor of one packet of the frame, at most GST_LIVEKIT_DEPENDENCY_MAX_SIZE bytes. 0: there is no frame. */
+/* A key frame of the lowest layer with which a coded video sequence starts, of so many layers. FALSE: too many. */
+gboolean gst_livekit_dependency_writer_start (GstLiveKitDependencyWriter * writer, guint n_spatial_layers,
+    guint n_temporal_layers);
+/* Any other frame; a temporal unit has its spatial layers in order. FALSE: no sequence was started, the layer is not
+ * in it, it has no base, or that is too long ago. */
+gboolean gst_livekit_dependency_writer_next (GstLiveKitDependencyWriter * writer, guint spatial_id, guint temporal_id);
+/* The most that a descriptor has. With one spatial layer it fits an extension with a one-byte header. */
+gsize gst_livekit_dependency_max_size (guint n_spatial_layers);
+/* The descriptor of one packet of the frame, with room for the most. 0: there is no frame. */
 gsize gst_livekit_dependency_writer_write (GstLiveKitDependencyWriter * writer, gboolean starts_frame,
     gboolean ends_frame, guint8 * out);
 

@@ -221,6 +221,7 @@ tell_frame (GstLiveKitRtpAv1Pay * self, GstBuffer * packet, guint index)
   frame->starts_frame = planned->starts_frame;
   frame->ends_frame = planned->ends_frame;
   frame->starts_sequence = info->starts_sequence && planned->frame == 0;
+  frame->spatial_id = planned->spatial_id;
   frame->temporal_id = planned->temporal_id;
   frame->n_temporal_layers = info->sequence.n_temporal_layers;
   frame->n_spatial_layers = info->sequence.n_spatial_layers;

@@ -8,8 +8,10 @@
  * SECTION:element-livekitrtphdrextdependency
  * @title: livekitrtphdrextdependency
  *
- * Tells in each packet to which frame and temporal layer it belongs. Payloaders make it themselves when the other side
- * has asked for it; it writes nothing in packets of payloaders that say nothing of frames.
+ * Tells in each packet to which frame and layer it belongs. Payloaders make it themselves when the other side
+ * has asked for it; it writes nothing in packets of payloaders that say nothing of frames. What it says of several
+ * spatial layers is longer than the usual headers of extensions can tell: those streams have others throughout, which
+ * their maker has to know beforehand (spatial-layers).
  *
  * |[
  * URI=https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension
@@ -30,7 +32,13 @@
 struct _GstLiveKitRtpDependency
 {
   GstRTPHeaderExtension parent;
+  guint n_spatial_layers;       /* set before anything streams */
   GstLiveKitDependencyWriter *writer;   /* streaming thread only */
+};
+
+enum
+{
+  PROP_SPATIAL_LAYERS = 1
 };
 
 G_DEFINE_FINAL_TYPE (GstLiveKitRtpDependency, gst_livekit_rtp_dependency, GST_TYPE_RTP_HEADER_EXTENSION);
@@ -84,7 +92,7 @@ gst_livekit_rtp_dependency_get_supported_flags (GstRTPHeaderExtension * extensio
 static gsize
 gst_livekit_rtp_dependency_get_max_size (GstRTPHeaderExtension * extension, const GstBuffer * input)
 {
-  return GST_LIVEKIT_DEPENDENCY_MAX_SIZE;
+  return gst_livekit_dependency_max_size (GST_LIVEKIT_RTP_DEPENDENCY (extension)->n_spatial_layers);
 }
 
 static void
@@ -94,12 +102,13 @@ start_frame (GstLiveKitRtpDependency * self, const GstLiveKitRtpFrameMeta * fram
 
   if (frame->starts_sequence)
     ok = gst_livekit_dependency_writer_start (self->writer,
-        frame->n_spatial_layers > 1 ? G_MAXUINT : frame->n_temporal_layers);
+        frame->n_spatial_layers > self->n_spatial_layers ? G_MAXUINT : frame->n_spatial_layers,
+        frame->n_temporal_layers);
   else
-    ok = gst_livekit_dependency_writer_next (self->writer, frame->temporal_id);
+    ok = gst_livekit_dependency_writer_next (self->writer, frame->spatial_id, frame->temporal_id);
   if (!ok)
-    GST_DEBUG_OBJECT (self, "frame without descriptor temporal-id=%u temporal-layers=%u spatial-layers=%u",
-        frame->temporal_id, frame->n_temporal_layers, frame->n_spatial_layers);
+    GST_DEBUG_OBJECT (self, "frame without descriptor spatial-id=%u temporal-id=%u spatial-layers=%u temporal-layers=%u",
+        frame->spatial_id, frame->temporal_id, frame->n_spatial_layers, frame->n_temporal_layers);
 }
 
 static gssize
@@ -110,7 +119,7 @@ gst_livekit_rtp_dependency_write (GstRTPHeaderExtension * extension, const GstBu
   const GstLiveKitRtpFrameMeta *frame =
       (const GstLiveKitRtpFrameMeta *) gst_buffer_get_meta (output, frame_meta_api_get_type ());
 
-  if (frame == NULL || size < GST_LIVEKIT_DEPENDENCY_MAX_SIZE)
+  if (frame == NULL || size < gst_livekit_dependency_max_size (self->n_spatial_layers))
     return 0;
   if (frame->starts_frame)
     start_frame (self, frame);
@@ -132,6 +141,34 @@ gst_livekit_rtp_dependency_set_caps_from_attributes (GstRTPHeaderExtension * ext
 }
 
 static void
+gst_livekit_rtp_dependency_set_property (GObject * object, guint id, const GValue * value, GParamSpec * pspec)
+{
+  GstLiveKitRtpDependency *self = GST_LIVEKIT_RTP_DEPENDENCY (object);
+
+  switch (id) {
+    case PROP_SPATIAL_LAYERS:
+      self->n_spatial_layers = g_value_get_uint (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+}
+
+static void
+gst_livekit_rtp_dependency_get_property (GObject * object, guint id, GValue * value, GParamSpec * pspec)
+{
+  GstLiveKitRtpDependency *self = GST_LIVEKIT_RTP_DEPENDENCY (object);
+
+  switch (id) {
+    case PROP_SPATIAL_LAYERS:
+      g_value_set_uint (value, self->n_spatial_layers);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+}
+
+static void
 gst_livekit_rtp_dependency_finalize (GObject * object)
 {
   gst_livekit_dependency_writer_free (GST_LIVEKIT_RTP_DEPENDENCY (object)->writer);
@@ -143,8 +180,20 @@ gst_livekit_rtp_dependency_class_init (GstLiveKitRtpDependencyClass * klass)
 {
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
   GstRTPHeaderExtensionClass *extension_class = GST_RTP_HEADER_EXTENSION_CLASS (klass);
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
 
-  G_OBJECT_CLASS (klass)->finalize = gst_livekit_rtp_dependency_finalize;
+  object_class->finalize = gst_livekit_rtp_dependency_finalize;
+  object_class->set_property = gst_livekit_rtp_dependency_set_property;
+  object_class->get_property = gst_livekit_rtp_dependency_get_property;
+  /**
+   * livekitrtphdrextdependency:spatial-layers:
+   *
+   * How many spatial layers the stream may have: there is room to describe so many. Sequences with more have no
+   * descriptors.
+   */
+  g_object_class_install_property (object_class, PROP_SPATIAL_LAYERS, g_param_spec_uint ("spatial-layers",
+          "Spatial layers", "How many spatial layers the stream may have; sequences with more have no descriptors", 1,
+          GST_LIVEKIT_DEPENDENCY_MAX_SPATIAL_LAYERS, 1, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS));
   extension_class->get_supported_flags = gst_livekit_rtp_dependency_get_supported_flags;
   extension_class->get_max_size = gst_livekit_rtp_dependency_get_max_size;
   extension_class->write = gst_livekit_rtp_dependency_write;
@@ -152,11 +201,12 @@ gst_livekit_rtp_dependency_class_init (GstLiveKitRtpDependencyClass * klass)
   extension_class->set_caps_from_attributes = gst_livekit_rtp_dependency_set_caps_from_attributes;
   gst_rtp_header_extension_class_set_uri (extension_class, GST_LIVEKIT_DEPENDENCY_URI);
   gst_element_class_set_static_metadata (element_class, "LiveKit dependency descriptor", GST_RTP_HDREXT_ELEMENT_CLASS,
-      "Tells an SFU the frame and the temporal layer of each RTP packet", "The gst-livekit authors");
+      "Tells an SFU the frame and the layer of each RTP packet", "The gst-livekit authors");
 }
 
 static void
 gst_livekit_rtp_dependency_init (GstLiveKitRtpDependency * self)
 {
+  self->n_spatial_layers = 1;
   self->writer = gst_livekit_dependency_writer_new ((guint16) g_random_int ());
 }

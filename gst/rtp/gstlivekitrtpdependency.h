@@ -12,7 +12,7 @@ typedef struct
   GstMeta meta;
   gboolean starts_frame, ends_frame;
   gboolean starts_sequence;     /* the frame is the first of a coded video sequence */
-  guint temporal_id;
+  guint spatial_id, temporal_id;
   guint n_temporal_layers, n_spatial_layers;    /* of the sequence, where one starts */
 } GstLiveKitRtpFrameMeta;
 

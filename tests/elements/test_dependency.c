@@ -7,20 +7,23 @@
 #include "gstlivekitdependency.h"
 
 #define MAX_TEMPLATES 16
-#define MAX_TARGETS 4
+#define MAX_TARGETS 9
+#define MAX_CHAINS 3
+#define MAX_SIZE 128
 
 /* What a receiver keeps of a stream (§A.8.2) */
 typedef struct
 {
   guint id_offset, n_targets, n_templates, n_chains;
-  guint temporal_id[MAX_TEMPLATES], dtis[MAX_TEMPLATES][MAX_TARGETS], n_fdiffs[MAX_TEMPLATES];
-  guint fdiffs[MAX_TEMPLATES][4], chain_fdiff[MAX_TEMPLATES];
+  guint spatial_id[MAX_TEMPLATES], temporal_id[MAX_TEMPLATES], dtis[MAX_TEMPLATES][MAX_TARGETS];
+  guint n_fdiffs[MAX_TEMPLATES], fdiffs[MAX_TEMPLATES][4], chain_fdiffs[MAX_TEMPLATES][MAX_CHAINS];
+  guint chain_of_target[MAX_TARGETS];
 } Structure;
 
 typedef struct
 {
   gboolean starts_frame, ends_frame, has_structure;
-  guint frame_number, template_index, temporal_id, n_fdiffs, fdiff, chain_fdiff;
+  guint frame_number, template_index, spatial_id, temporal_id, n_fdiffs, fdiffs[4], chain_fdiffs[MAX_CHAINS];
 } Descriptor;
 
 typedef struct
@@ -57,15 +60,16 @@ take_non_symmetric (Bits * bits, guint n)
 static void
 parse_templates (Bits * bits, Structure * structure)
 {
-  guint next, temporal_id = 0;
+  guint next, spatial_id = 0, temporal_id = 0;
 
   structure->n_templates = 0;
   do {
+    structure->spatial_id[structure->n_templates] = spatial_id;
     structure->temporal_id[structure->n_templates++] = temporal_id;
     fail_unless (structure->n_templates < MAX_TEMPLATES);
     next = take (bits, 2);
-    fail_if (next == 2, "a second spatial layer");
-    temporal_id += next == 1;
+    temporal_id = next == 2 ? 0 : temporal_id + (next == 1);
+    spatial_id += next == 2;
   } while (next != 3);
   for (guint i = 0; i < structure->n_templates; i++) {
     for (guint target = 0; target < structure->n_targets; target++)
@@ -86,11 +90,13 @@ parse_structure (Bits * bits, Structure * structure)
   fail_unless (structure->n_targets <= MAX_TARGETS);
   parse_templates (bits, structure);
   structure->n_chains = take_non_symmetric (bits, structure->n_targets + 1);
-  fail_unless_equals_int (structure->n_chains, 1);
+  fail_unless (structure->n_chains >= 1 && structure->n_chains <= MAX_CHAINS);
   for (guint target = 0; target < structure->n_targets; target++)
-    take_non_symmetric (bits, structure->n_chains);
-  for (guint i = 0; i < structure->n_templates; i++)
-    structure->chain_fdiff[i] = take (bits, 4);
+    structure->chain_of_target[target] = take_non_symmetric (bits, structure->n_chains);
+  for (guint i = 0; i < structure->n_templates; i++) {
+    for (guint chain = 0; chain < structure->n_chains; chain++)
+      structure->chain_fdiffs[i][chain] = take (bits, 4);
+  }
   fail_if (take (bits, 1), "resolutions");
 }
 
@@ -100,21 +106,22 @@ parse_frame (Bits * bits, const Structure * structure, Descriptor * d, const gbo
   guint i = d->template_index, n_units;
 
   fail_unless (i < structure->n_templates);
+  d->spatial_id = structure->spatial_id[i];
   d->temporal_id = structure->temporal_id[i];
   d->n_fdiffs = structure->n_fdiffs[i];
-  d->fdiff = d->n_fdiffs ? structure->fdiffs[i][0] : 0;
-  d->chain_fdiff = structure->chain_fdiff[i];
+  memcpy (d->fdiffs, structure->fdiffs[i], sizeof d->fdiffs);
+  memcpy (d->chain_fdiffs, structure->chain_fdiffs[i], sizeof d->chain_fdiffs);
   for (guint target = 0; custom[0] && target < structure->n_targets; target++)
     take (bits, 2);
   if (custom[1]) {
     d->n_fdiffs = 0;
     while ((n_units = take (bits, 2))) {
-      d->fdiff = take (bits, 4 * n_units) + 1;
-      d->n_fdiffs++;
+      fail_unless (d->n_fdiffs < G_N_ELEMENTS (d->fdiffs));
+      d->fdiffs[d->n_fdiffs++] = take (bits, 4 * n_units) + 1;
     }
   }
-  if (custom[2])
-    d->chain_fdiff = take (bits, 8);
+  for (guint chain = 0; custom[2] && chain < structure->n_chains; chain++)
+    d->chain_fdiffs[chain] = take (bits, 8);
 }
 
 static Descriptor
@@ -147,7 +154,7 @@ parse (const guint8 * data, gsize size, Structure * structure)
 static Descriptor
 write_and_parse (GstLiveKitDependencyWriter * writer, Structure * structure, gsize * size)
 {
-  guint8 data[GST_LIVEKIT_DEPENDENCY_MAX_SIZE];
+  guint8 data[MAX_SIZE];
 
   *size = gst_livekit_dependency_writer_write (writer, TRUE, TRUE, data);
   fail_unless (*size >= 3 && *size <= sizeof data);
@@ -160,11 +167,11 @@ GST_START_TEST (test_structure_of_the_specification)
   static const guint8 expected[] = { 0x80, 0x12, 0x34, 0x80, 0x02, 0x14, 0xea, 0xaa,
     0x44, 0x10, 0x4d, 0x14, 0x10, 0x20, 0x84, 0x26
   };
-  guint8 data[GST_LIVEKIT_DEPENDENCY_MAX_SIZE];
+  guint8 data[MAX_SIZE];
   GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (0x1234);
 
   fail_unless_equals_int (gst_livekit_dependency_writer_write (writer, TRUE, FALSE, data), 0);
-  fail_unless (gst_livekit_dependency_writer_start (writer, 3));
+  fail_unless (gst_livekit_dependency_writer_start (writer, 1, 3));
   fail_unless_equals_int (gst_livekit_dependency_writer_write (writer, TRUE, FALSE, data), sizeof expected);
   fail_unless (memcmp (data, expected, sizeof expected) == 0);
   /* the structure is in the first packet only */
@@ -192,21 +199,21 @@ GST_START_TEST (test_regular_streams_take_three_bytes)
   Structure structure = { 0 };
   gsize size;
 
-  fail_unless (gst_livekit_dependency_writer_start (writer, modes[__i__].n_layers));
+  fail_unless (gst_livekit_dependency_writer_start (writer, 1, modes[__i__].n_layers));
   fail_unless (write_and_parse (writer, &structure, &size).has_structure);
   fail_unless_equals_int (structure.n_targets, modes[__i__].n_layers);
   for (guint i = 1; i < 40; i++) {
     guint k = i % modes[__i__].period;
     Descriptor d;
 
-    fail_unless (gst_livekit_dependency_writer_next (writer, modes[__i__].temporal_ids[k]));
+    fail_unless (gst_livekit_dependency_writer_next (writer, 0, modes[__i__].temporal_ids[k]));
     d = write_and_parse (writer, &structure, &size);
     fail_unless_equals_int (size, 3);
     fail_unless_equals_int (d.frame_number, (65530 + i) % 65536);
     fail_unless_equals_int (d.temporal_id, modes[__i__].temporal_ids[k]);
     fail_unless_equals_int (d.n_fdiffs, 1);
-    fail_unless_equals_int (d.fdiff, modes[__i__].fdiffs[k]);
-    fail_unless_equals_int (d.chain_fdiff, modes[__i__].chain_fdiffs[k]);
+    fail_unless_equals_int (d.fdiffs[0], modes[__i__].fdiffs[k]);
+    fail_unless_equals_int (d.chain_fdiffs[0], modes[__i__].chain_fdiffs[k]);
   }
   gst_livekit_dependency_writer_free (writer);
 }
@@ -220,7 +227,7 @@ GST_START_TEST (test_targets_are_layers)
   Structure structure = { 0 };
   gsize size;
 
-  fail_unless (gst_livekit_dependency_writer_start (writer, modes[__i__].n_layers));
+  fail_unless (gst_livekit_dependency_writer_start (writer, 1, modes[__i__].n_layers));
   write_and_parse (writer, &structure, &size);
   for (guint i = 0; i < structure.n_templates; i++) {
     for (guint target = 0; target < structure.n_targets; target++) {
@@ -252,7 +259,7 @@ GST_START_TEST (test_irregular_streams)
       guint before = structure.id_offset, layers_before = n_layers;
 
       n_layers = g_rand_int_range (rand, 1, 4);
-      fail_unless (gst_livekit_dependency_writer_start (writer, n_layers));
+      fail_unless (gst_livekit_dependency_writer_start (writer, 1, n_layers));
       fail_unless (write_and_parse (writer, &structure, &size).has_structure);
       if (layers_before > 0)
         fail_unless_equals_int (structure.id_offset != before, n_layers != layers_before);
@@ -260,13 +267,13 @@ GST_START_TEST (test_irregular_streams)
       continue;
     }
     layer_of[i] = g_rand_int_range (rand, 0, 20) ? g_rand_int_range (rand, 0, n_layers) : 0;
-    fail_unless (gst_livekit_dependency_writer_next (writer, layer_of[i]));
+    fail_unless (gst_livekit_dependency_writer_next (writer, 0, layer_of[i]));
     d = write_and_parse (writer, &structure, &size);
     fail_unless_equals_int (d.frame_number, (65000 + i) % 65536);
     fail_unless_equals_int (d.temporal_id, layer_of[i]);
-    fail_unless (d.fdiff >= 1 && i - d.fdiff >= last_base);
-    fail_unless (layer_of[i - d.fdiff] < MAX (layer_of[i], 1));
-    fail_unless_equals_int (d.chain_fdiff, i - last_base);
+    fail_unless (d.fdiffs[0] >= 1 && i - d.fdiffs[0] >= last_base);
+    fail_unless (layer_of[i - d.fdiffs[0]] < MAX (layer_of[i], 1));
+    fail_unless_equals_int (d.chain_fdiffs[0], i - last_base);
     if (layer_of[i] == 0)
       last_base = i;
   }
@@ -278,18 +285,98 @@ GST_END_TEST;
 GST_START_TEST (test_what_cannot_be_described)
 {
   GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (0);
-  guint8 data[GST_LIVEKIT_DEPENDENCY_MAX_SIZE];
+  guint8 data[MAX_SIZE];
 
-  fail_if (gst_livekit_dependency_writer_next (writer, 0));
-  fail_if (gst_livekit_dependency_writer_start (writer, 4));
-  fail_if (gst_livekit_dependency_writer_next (writer, 0));
+  fail_if (gst_livekit_dependency_writer_next (writer, 0, 0));
+  fail_if (gst_livekit_dependency_writer_start (writer, 1, 4));
+  fail_if (gst_livekit_dependency_writer_next (writer, 0, 0));
   fail_unless_equals_int (gst_livekit_dependency_writer_write (writer, TRUE, TRUE, data), 0);
-  fail_unless (gst_livekit_dependency_writer_start (writer, 2));
-  fail_if (gst_livekit_dependency_writer_next (writer, 2));
+  fail_unless (gst_livekit_dependency_writer_start (writer, 1, 2));
+  fail_if (gst_livekit_dependency_writer_next (writer, 0, 2));
   fail_unless_equals_int (gst_livekit_dependency_writer_write (writer, TRUE, TRUE, data), 0);
   for (guint i = 2; i <= 255; i++)
-    fail_unless (gst_livekit_dependency_writer_next (writer, 1));
-  fail_if (gst_livekit_dependency_writer_next (writer, 1));
+    fail_unless (gst_livekit_dependency_writer_next (writer, 0, 1));
+  fail_if (gst_livekit_dependency_writer_next (writer, 0, 1));
+  gst_livekit_dependency_writer_free (writer);
+}
+
+GST_END_TEST;
+
+/* What a viewer of each target is sent can be decoded, and its chain has it all: over three times the period, with the
+ * temporal layers as in modes[]. */
+GST_START_TEST (test_spatial_layers)
+{
+  guint n_spatial = 2 + __i__ / 3, mode = __i__ % 3, n_temporal = modes[mode].n_layers;
+  GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (65530);
+  Structure structure = { 0 };
+  Descriptor frames[13 * 3];
+  gsize size;
+
+  for (guint i = 0; i < 13 * n_spatial; i++) {
+    guint unit = i / n_spatial, spatial_id = i % n_spatial, temporal_id = modes[mode].temporal_ids[unit % modes[mode].period];
+
+    fail_unless (i == 0 ? gst_livekit_dependency_writer_start (writer, n_spatial, n_temporal)
+        : gst_livekit_dependency_writer_next (writer, spatial_id, temporal_id));
+    frames[i] = write_and_parse (writer, &structure, &size);
+    fail_unless_equals_int (frames[i].has_structure, i == 0);
+    fail_unless (i == 0 ? size <= gst_livekit_dependency_max_size (n_spatial) : size == 3);
+    fail_unless_equals_int (frames[i].spatial_id, spatial_id);
+    fail_unless_equals_int (frames[i].temporal_id, temporal_id);
+    fail_unless_equals_int (frames[i].n_fdiffs, (unit > 0) + (spatial_id > 0));
+  }
+  fail_unless_equals_int (structure.n_targets, n_spatial * n_temporal);
+  fail_unless_equals_int (structure.n_chains, n_spatial);
+  for (guint target = 0; target < structure.n_targets; target++) {
+    guint chain = structure.chain_of_target[target], last_of_chain = 0;
+
+    for (guint i = 0; i < 13 * n_spatial; i++) {
+      const guint *dtis = structure.dtis[frames[i].template_index];
+      gboolean is_in = frames[i].spatial_id <= n_spatial - 1 - target / n_temporal
+          && frames[i].temporal_id <= n_temporal - 1 - target % n_temporal;
+
+      fail_unless_equals_int (dtis[target] != 0, is_in);
+      fail_unless_equals_int (chain, n_spatial - 1 - target / n_temporal);
+      fail_unless_equals_int (frames[i].chain_fdiffs[chain], i - last_of_chain);
+      if (frames[i].temporal_id == 0 && frames[i].spatial_id <= chain)
+        last_of_chain = i;
+      for (guint k = 0; is_in && k < frames[i].n_fdiffs; k++) {
+        const Descriptor *referred = &frames[i - frames[i].fdiffs[k]];
+
+        fail_unless (frames[i].fdiffs[k] <= i);
+        /* it is sent to that viewer, too, and not as one that nothing refers to */
+        fail_unless (structure.dtis[referred->template_index][target] >= 2);
+      }
+    }
+  }
+  gst_livekit_dependency_writer_free (writer);
+}
+
+GST_END_TEST;
+
+/* A unit without its lower layer, and one whose upper layer has nothing to refer to. */
+GST_START_TEST (test_missing_spatial_layers)
+{
+  GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (0);
+  Structure structure = { 0 };
+  Descriptor d;
+  gsize size;
+
+  fail_unless (gst_livekit_dependency_writer_start (writer, 3, 1));
+  write_and_parse (writer, &structure, &size);
+  fail_unless (gst_livekit_dependency_writer_next (writer, 1, 0));
+  fail_if (gst_livekit_dependency_writer_next (writer, 3, 0));
+  /* the next unit has the middle layer only */
+  fail_unless (gst_livekit_dependency_writer_next (writer, 1, 0));
+  d = write_and_parse (writer, &structure, &size);
+  fail_unless (d.n_fdiffs == 1 && d.fdiffs[0] == 2);
+  fail_unless (d.chain_fdiffs[0] == 3 && d.chain_fdiffs[1] == 2 && d.chain_fdiffs[2] == 2);
+  /* the one after that the top layer only, which never was */
+  fail_unless (gst_livekit_dependency_writer_next (writer, 0, 0));
+  fail_if (gst_livekit_dependency_writer_next (writer, 2, 0));
+  fail_unless (gst_livekit_dependency_writer_next (writer, 1, 0));
+  fail_unless (gst_livekit_dependency_writer_next (writer, 2, 0));
+  d = write_and_parse (writer, &structure, &size);
+  fail_unless (d.spatial_id == 2 && d.n_fdiffs == 1 && d.fdiffs[0] == 1);
   gst_livekit_dependency_writer_free (writer);
 }
 
@@ -357,6 +444,77 @@ GST_START_TEST (test_packets_carry_descriptors)
 
 GST_END_TEST;
 
+/* L2T1: a key unit and others, each of two frames. */
+static GstBuffer *
+make_spatial_unit (guint index)
+{
+  static const guint8 key[] = { 0x12, 0, 0x0a, 9, 0x00, 0x13, 0x01, 0x20, 0x80, 0x91, 0x57, 0xfb, 0xc0 };
+  guint8 lower[] = { 0x36, 0x00, 0x64, 0x30 }, upper[] = { 0x36, 0x08, 0xac, 0x02, 0x30 };
+  guint8 *data = g_malloc0 (sizeof key + sizeof lower + 99 + sizeof upper + 299);
+  gsize start = index == 0 ? sizeof key : 2;
+
+  memcpy (data, key, start);
+  if (index == 0)
+    lower[3] = 0x10;
+  memcpy (data + start, lower, sizeof lower);
+  start += sizeof lower + 99;
+  memcpy (data + start, upper, sizeof upper);
+  return gst_buffer_new_wrapped (data, start + sizeof upper + 299);
+}
+
+static void
+add_extension (GstHarness * pay, guint n_spatial_layers)
+{
+  GstElement *extension = gst_element_factory_make ("livekitrtphdrextdependency", NULL);
+
+  g_object_set (extension, "spatial-layers", n_spatial_layers, NULL);
+  gst_rtp_header_extension_set_id (GST_RTP_HEADER_EXTENSION (extension), 4);
+  g_signal_emit_by_name (pay->element, "add-extension", extension);
+  gst_object_unref (extension);
+}
+
+/* The packets of a unit say which layer they are of; with an extension that was told of one layer they say nothing. */
+GST_START_TEST (test_packets_of_spatial_layers)
+{
+  GstHarness *pay = gst_harness_new ("livekitrtpav1pay");
+  Structure structure = { 0 };
+  GstBuffer *packet;
+  gboolean is_told = __i__;
+
+  add_extension (pay, is_told ? 2 : 1);
+  g_object_set (pay->element, "mtu", 300, NULL);
+  gst_harness_set_src_caps_str (pay, "video/x-av1, stream-format=obu-stream, alignment=tu");
+  for (guint i = 0; i < 5; i++) {
+    guint n_of_layer[2] = { 0, 0 };
+
+    fail_unless_equals_int (gst_harness_push (pay, make_spatial_unit (i)), GST_FLOW_OK);
+    while ((packet = gst_harness_try_pull (pay))) {
+      GstRTPBuffer rtp = GST_RTP_BUFFER_INIT;
+      gpointer data;
+      guint8 bits;
+      guint size;
+
+      fail_unless (gst_rtp_buffer_map (packet, GST_MAP_READ, &rtp));
+      fail_unless_equals_int (gst_rtp_buffer_get_extension_twobytes_header (&rtp, &bits, 4, 0, &data, &size), is_told);
+      fail_if (!is_told && gst_rtp_buffer_get_extension_onebyte_header (&rtp, 4, 0, &data, &size));
+      if (is_told) {
+        Descriptor d = parse (data, size, &structure);
+
+        fail_unless_equals_int (d.starts_frame, n_of_layer[d.spatial_id] == 0);
+        fail_unless_equals_int (d.has_structure, i == 0 && d.spatial_id == 0 && d.starts_frame);
+        fail_unless_equals_int (gst_rtp_buffer_get_marker (&rtp), d.spatial_id == 1 && d.ends_frame);
+        n_of_layer[d.spatial_id]++;
+      }
+      gst_rtp_buffer_unmap (&rtp);
+      gst_buffer_unref (packet);
+    }
+    fail_unless (!is_told || (n_of_layer[0] >= 1 && n_of_layer[1] > n_of_layer[0]));
+  }
+  gst_harness_teardown (pay);
+}
+
+GST_END_TEST;
+
 static Suite *
 dependency_suite (void)
 {
@@ -369,8 +527,11 @@ dependency_suite (void)
   tcase_add_loop_test (descriptors, test_targets_are_layers, 0, G_N_ELEMENTS (modes));
   tcase_add_test (descriptors, test_irregular_streams);
   tcase_add_test (descriptors, test_what_cannot_be_described);
+  tcase_add_loop_test (descriptors, test_spatial_layers, 0, 6);
+  tcase_add_test (descriptors, test_missing_spatial_layers);
   suite_add_tcase (s, elements);
   tcase_add_test (elements, test_packets_carry_descriptors);
+  tcase_add_loop_test (elements, test_packets_of_spatial_layers, 0, 2);
   return s;
 }
 
