@@ -16,8 +16,8 @@ def layered(bench, codec='h264', fps=20, order=(0, 1, 2), sizes=SIZES, **propert
     """Three encoders behind one picture; pads of one track-name, in an order."""
     text = [bench.element('sink', 'alice', name='k', **properties) + ' '.join(
         ' video_%d::track-name=front' % pad for pad in range(len(order)))]
-    text.append('videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=1280,height=720,'
-                'framerate=%d/1 ! tee name=t' % fps)
+    text.append('videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=%d,height=%d,'
+                'framerate=%d/1 ! tee name=t' % (*max(sizes), fps))
     for pad, layer in enumerate(order):
         text.append('t. ! queue max-size-buffers=2 leaky=downstream ! videoscale ! video/x-raw,width=%d,height=%d ! %s '
                     '! k.video_%d' % (*sizes[layer], ENCODERS[codec] % BITRATES[layer], pad))
