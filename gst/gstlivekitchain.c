@@ -200,6 +200,17 @@ add_extension (GstElement * payloader, GstRTPHeaderExtension * extension, guint 
 }
 
 static GstRTPHeaderExtension *
+make_dependency (guint n_spatial_layers)
+{
+  GstElement *extension = gst_element_factory_make ("livekitrtphdrextdependency", NULL);
+
+  if (extension == NULL)
+    return NULL;
+  g_object_set (extension, "spatial-layers", n_spatial_layers, NULL);
+  return GST_RTP_HEADER_EXTENSION (gst_object_ref_sink (extension));
+}
+
+static GstRTPHeaderExtension *
 make_extension (const gchar * element, const gchar * property, const gchar * value)
 {
   GstElement *extension = gst_element_factory_make (element, NULL);
@@ -207,13 +218,13 @@ make_extension (const gchar * element, const gchar * property, const gchar * val
   if (extension == NULL)
     return NULL;
   gst_object_ref_sink (extension);
-  if (property)
-    g_object_set (extension, property, value, NULL);
+  g_object_set (extension, property, value, NULL);
   return GST_RTP_HEADER_EXTENSION (extension);
 }
 
 void
-gst_livekit_chain_add_extensions (GstLiveKitChain * chain, GstElement * clock, const gchar * mid, const gchar * rid)
+gst_livekit_chain_add_extensions (GstLiveKitChain * chain, GstElement * clock, guint n_spatial_layers,
+    const gchar * mid, const gchar * rid)
 {
   const GstLiveKitCodec *codec = chain->codec;
   GstElement *payloader = chain->payloader;
@@ -224,8 +235,7 @@ gst_livekit_chain_add_extensions (GstLiveKitChain * chain, GstElement * clock, c
   if (codec->kind == LK_TRACK_AUDIO)
     add_extension (payloader, gst_livekit_rtp_audio_level_new (), GST_LIVEKIT_EXTENSION_AUDIO_LEVEL);
   if (codec->has_dependencies)
-    add_extension (payloader, make_extension ("livekitrtphdrextdependency", NULL, NULL),
-        GST_LIVEKIT_EXTENSION_DEPENDENCY);
+    add_extension (payloader, make_dependency (n_spatial_layers), GST_LIVEKIT_EXTENSION_DEPENDENCY);
   if (rid) {
     add_extension (payloader, make_extension ("rtphdrextmid", "mid", mid), GST_LIVEKIT_EXTENSION_MID);
     add_extension (payloader, make_extension ("rtphdrextstreamid", "rid", rid), GST_LIVEKIT_EXTENSION_RID);

@@ -30,7 +30,7 @@ gboolean gst_livekit_chain_measure_level (GstLiveKitChain * chain);
 void gst_livekit_chain_free (GstLiveKitChain * chain);
 /* What packets carry from now on: always what the codec has, and with @rid also that and @mid. Capture times are those
  * of @clock, whose running times buffers carry. */
-void gst_livekit_chain_add_extensions (GstLiveKitChain * chain, GstElement * clock, const gchar * mid,
-    const gchar * rid);
+void gst_livekit_chain_add_extensions (GstLiveKitChain * chain, GstElement * clock, guint n_spatial_layers,
+    const gchar * mid, const gchar * rid);
 
 G_END_DECLS

@@ -33,11 +33,11 @@ gst_livekit_layer_get_format_in_loop (GstLiveKitLayer * layer, GstLiveKitLayerFo
   gboolean is_known;
 
   g_mutex_lock (&layer->lock);
-  is_known = layer->chain != NULL;
+  is_known = layer->chain != NULL && layer->n_spatial_layers > 0;
   if (is_known)
     *format = (GstLiveKitLayerFormat) {
       .codec = layer->chain->codec,.width = layer->width,.height = layer->height,
-      .n_channels = layer->n_channels,.bitrate = find_bitrate (layer),.ssrc = layer->chain->ssrc,
+      .n_spatial_layers = layer->n_spatial_layers,.n_channels = layer->n_channels,.bitrate = find_bitrate (layer),.ssrc = layer->chain->ssrc,
       .src_pad = layer->chain->src_pad };
   g_mutex_unlock (&layer->lock);
   return is_known;
@@ -52,7 +52,9 @@ gst_livekit_layer_attach_in_loop (GstLiveKitLayer * layer, const gchar * mid, co
   g_mutex_lock (&layer->lock);
   layer->attached = layer->chain;
   g_mutex_unlock (&layer->lock);
-  gst_livekit_chain_add_extensions (layer->attached, GST_ELEMENT (layer->host), mid, rid);
+  /* Of several streams the server takes each for one layer. */
+  gst_livekit_chain_add_extensions (layer->attached, GST_ELEMENT (layer->host), rid ? 1 : format->n_spatial_layers,
+      mid, rid);
   return TRUE;
 }
 
@@ -187,6 +189,7 @@ gst_livekit_layer_refuse_red_in_loop (GstLiveKitLayer * layer)
   g_mutex_lock (&layer->lock);
   has_red = layer->chain && g_str_equal (layer->chain->codec->mime_type, GST_LIVEKIT_MIME_TYPE_RED);
   layer->is_red_refused |= has_red;
+  layer->is_stale |= has_red;
   g_cond_broadcast (&layer->changed);
   g_mutex_unlock (&layer->lock);
   return has_red;

@@ -30,11 +30,13 @@ struct _GstLiveKitLayer
   gboolean needs_key_frame;
   gboolean key_frame_is_due;
   gboolean is_red_refused;      /* by the room */
+  gboolean is_stale;            /* the chain: another one has to be made, with an SSRC of its own */
   gint64 last_key_frame_request_us;
   guint n_unanswered;           /* requests since the last key frame */
   gint64 first_unanswered_us;
   GstLiveKitChain *chain;                 /* replaced by the streaming thread alone */
   guint width, height, n_channels, tag_bitrate;
+  guint n_spatial_layers;       /* in its stream, 0 = not known yet */
   gint64 first_frame_us;
   guint64 n_measured_bytes;
   GstLiveKitLayerCounters counters;

@@ -9,6 +9,7 @@
 #include <gst/rtp/rtp.h>
 #include <gst/video/video.h>
 #include "gstlivekitelements.h"
+#include "gstlivekitspatial.h"
 
 #define GST_CAT_DEFAULT gst_livekit_debug
 
@@ -211,6 +212,92 @@ align (GstLiveKitLayer * layer, GstBuffer * buffer)
   gst_livekit_aligner_unref (aligner);
 }
 
+static void
+size_changed_in_loop (gpointer data)
+{
+  GstLiveKitLayer *layer = data;
+
+  if (layer->is_listed && layer->attached)
+    layer->delegate.size_changed (layer, layer->delegate_data);
+}
+
+static void
+take_size (GstLiveKitLayer * layer, GstCaps * caps)
+{
+  const GstStructure *structure = gst_caps_get_structure (caps, 0);
+  gboolean is_change;
+  gint width, height;
+
+  if (!gst_structure_get_int (structure, "width", &width) || !gst_structure_get_int (structure, "height", &height))
+    return;
+  width = MAX (width, 0);
+  height = MAX (height, 0);
+  g_mutex_lock (&layer->lock);
+  is_change = layer->width && (layer->width != (guint) width || layer->height != (guint) height);
+  layer->width = width;
+  layer->height = height;
+  g_mutex_unlock (&layer->lock);
+  if (is_change)
+    lk_loop_post (layer->loop, size_changed_in_loop, gst_livekit_layer_ref (layer),
+        (GDestroyNotify) gst_livekit_layer_unref);
+}
+
+static void
+layers_counted_in_loop (gpointer data)
+{
+  GstLiveKitLayer *layer = data;
+
+  if (layer->is_listed && gst_livekit_layer_is_outdated_in_loop (layer))
+    layer->delegate.format_known (layer, layer->delegate_data);
+}
+
+/* What is in a stream of more layers than LiveKit has goes as one, whole to everybody. */
+static guint
+layers_told (guint n)
+{
+  return n > GST_LIVEKIT_LAYER_MAX_SPATIAL ? 1 : n;
+}
+
+/* The track can be published when it is known what it consists of. A sequence of other layers is another stream. */
+static void
+count_spatial_layers (GstLiveKitLayer * layer, GstBuffer * key_frame)
+{
+  const GstLiveKitCodec *codec;
+  gboolean is_first;
+  guint before, n;
+
+  g_mutex_lock (&layer->lock);
+  codec = layer->chain ? layer->chain->codec : NULL;
+  before = layer->n_spatial_layers;
+  g_mutex_unlock (&layer->lock);
+  if (codec == NULL || !codec->has_dependencies)
+    return;
+  n = layers_told (gst_livekit_spatial_layers_of_buffer (codec, key_frame, before ? before : 1));
+  if (n == 0 || n == before)
+    return;
+  GST_INFO_OBJECT (layer->host, "spatial layers counted pad=%s layers=%u before=%u", layer->pad_name, n, before);
+  g_mutex_lock (&layer->lock);
+  is_first = layer->n_spatial_layers == 0;
+  layer->n_spatial_layers = n;
+  layer->is_stale |= !is_first;
+  g_mutex_unlock (&layer->lock);
+  if (is_first)
+    lk_loop_post (layer->loop, layers_counted_in_loop, gst_livekit_layer_ref (layer),
+        (GDestroyNotify) gst_livekit_layer_unref);
+}
+
+static void
+take_channels (GstLiveKitLayer * layer, GstCaps * caps)
+{
+  gint channels;
+
+  if (!gst_structure_get_int (gst_caps_get_structure (caps, 0), "channels", &channels))
+    return;
+  g_mutex_lock (&layer->lock);
+  layer->n_channels = MAX (channels, 0);
+  g_mutex_unlock (&layer->lock);
+}
+
 /* In front of the payloader, where every frame is parsed: viewers can begin with a key frame alone. */
 static GstPadProbeReturn
 on_frame (GstPad * pad, GstPadProbeInfo * info, gpointer data)
@@ -246,48 +333,6 @@ on_frame (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   if (!drop)
     align (layer, buffer);
   return drop ? GST_PAD_PROBE_DROP : GST_PAD_PROBE_OK;
-}
-
-static void
-size_changed_in_loop (gpointer data)
-{
-  GstLiveKitLayer *layer = data;
-
-  if (layer->is_listed && layer->attached)
-    layer->delegate.size_changed (layer, layer->delegate_data);
-}
-
-static void
-take_size (GstLiveKitLayer * layer, GstCaps * caps)
-{
-  const GstStructure *structure = gst_caps_get_structure (caps, 0);
-  gboolean is_change;
-  gint width, height;
-
-  if (!gst_structure_get_int (structure, "width", &width) || !gst_structure_get_int (structure, "height", &height))
-    return;
-  width = MAX (width, 0);
-  height = MAX (height, 0);
-  g_mutex_lock (&layer->lock);
-  is_change = layer->width && (layer->width != (guint) width || layer->height != (guint) height);
-  layer->width = width;
-  layer->height = height;
-  g_mutex_unlock (&layer->lock);
-  if (is_change)
-    lk_loop_post (layer->loop, size_changed_in_loop, gst_livekit_layer_ref (layer),
-        (GDestroyNotify) gst_livekit_layer_unref);
-}
-
-static void
-take_channels (GstLiveKitLayer * layer, GstCaps * caps)
-{
-  gint channels;
-
-  if (!gst_structure_get_int (gst_caps_get_structure (caps, 0), "channels", &channels))
-    return;
-  g_mutex_lock (&layer->lock);
-  layer->n_channels = MAX (channels, 0);
-  g_mutex_unlock (&layer->lock);
 }
 
 static GstPadProbeReturn
@@ -336,7 +381,8 @@ gst_livekit_layer_start (GstLiveKitLayer * layer, GstBin * host, LkLoop * loop)
   layer->is_watched = layer->needs_key_frame = TRUE;
   layer->width = layer->height = layer->n_channels = layer->tag_bitrate = layer->n_unanswered = 0;
   layer->first_frame_us = layer->n_measured_bytes = 0;
-  layer->is_red_refused = FALSE;
+  layer->is_red_refused = layer->is_stale = FALSE;
+  layer->n_spatial_layers = 0;
   layer->last_key_frame_request_us = -KEY_FRAME_INTERVAL;
   layer->key_frame_is_due = FALSE;
   layer->counters = (GstLiveKitLayerCounters) {
@@ -431,15 +477,8 @@ choose_codec (GstLiveKitLayer * layer, GstCaps * caps, gboolean has_red)
   return has_red && codec && g_str_equal (codec->media_type, red->media_type) ? red : codec;
 }
 
-/* Made before the room refused it. */
-static gboolean
-has_refused_chain_locked (GstLiveKitLayer * layer)
-{
-  return layer->is_red_refused && layer->chain
-      && g_str_equal (layer->chain->codec->mime_type, GST_LIVEKIT_MIME_TYPE_RED);
-}
 
-/* The feed of the present chain, if it is one of @codec, or, with NULL, of any. The elements may go while it is
+/* The feed of the present chain, if it will do for @codec, or, with NULL, of any. The elements may go while it is
  * used. */
 static GstPad *
 ref_feed (GstLiveKitLayer * layer, const GstLiveKitCodec * codec)
@@ -447,7 +486,7 @@ ref_feed (GstLiveKitLayer * layer, const GstLiveKitCodec * codec)
   GstPad *feed = NULL;
 
   g_mutex_lock (&layer->lock);
-  if (layer->chain && (codec == NULL || layer->chain->codec == codec))
+  if (layer->chain && (codec == NULL || (layer->chain->codec == codec && !layer->is_stale)))
     feed = gst_object_ref (layer->chain->feed);
   g_mutex_unlock (&layer->lock);
   return feed;
@@ -455,7 +494,8 @@ ref_feed (GstLiveKitLayer * layer, const GstLiveKitCodec * codec)
 
 /* Takes @chain, and gives the one before. FALSE: there was a stop meanwhile, and nobody would free it. */
 static gboolean
-set_chain (GstLiveKitLayer * layer, GstLiveKitChain * chain, gboolean is_live, GstLiveKitChain ** old)
+set_chain (GstLiveKitLayer * layer, GstLiveKitChain * chain, guint n_spatial_layers, gboolean is_live,
+    GstLiveKitChain ** old)
 {
   gboolean is_stopped;
 
@@ -463,7 +503,11 @@ set_chain (GstLiveKitLayer * layer, GstLiveKitChain * chain, gboolean is_live, G
   is_stopped = layer->is_stopped;
   if (!is_stopped) {
     *old = layer->chain;
+    /* What was counted in the stream is newer than what caps say. */
+    if (!layer->is_stale || layer->chain == NULL || layer->chain->codec != chain->codec)
+      layer->n_spatial_layers = n_spatial_layers;
     layer->chain = chain;
+    layer->is_stale = FALSE;
     layer->is_live = is_live;
     layer->is_open = FALSE;
     layer->needs_key_frame = TRUE;
@@ -490,9 +534,11 @@ gst_livekit_layer_set_caps (GstLiveKitLayer * layer, GstCaps * caps, const GstLi
   const GstLiveKitCodec *codec = choose_codec (layer, caps, input->has_red);
   GstLiveKitChain *chain = NULL, *old = NULL;
   g_autoptr (GstPad) feed = NULL;
+  guint n_layers;
 
   if (codec == NULL || codec->kind != layer->kind)
     return FALSE;
+  n_layers = layers_told (gst_livekit_spatial_layers_of_caps (codec, caps));
   gst_caps_replace (&layer->caps, caps);
   layer->input = *input;
   take_size (layer, caps);
@@ -506,7 +552,7 @@ gst_livekit_layer_set_caps (GstLiveKitLayer * layer, GstCaps * caps, const GstLi
     if (input->measures_level && codec->decoder && !gst_livekit_chain_measure_level (chain))
       GST_WARNING_OBJECT (layer->host, "no decoder to measure the level with: %s", codec->decoder);
     feed = gst_object_ref (chain->feed);
-    if (!set_chain (layer, chain, input->is_live, &old))
+    if (!set_chain (layer, chain, n_layers, input->is_live, &old))
       return TRUE;
   }
   gst_pad_push_event (feed, gst_event_new_stream_start (layer->pad_name));
@@ -608,7 +654,7 @@ is_seen_by_chain (GstLiveKitLayer * layer, GstBuffer * buffer)
 typedef struct
 {
   gboolean drop, is_awaited;
-  gboolean is_refused;          /* another chain has to be made first; nothing else is told then */
+  gboolean is_stale;            /* another chain has to be made first; nothing else is told then */
   GstPad *feed;                 /* of the chain that was there then; owned */
 } GateVerdict;
 
@@ -621,7 +667,7 @@ pass_gate (GstLiveKitLayer * layer, GstBuffer * buffer, GateVerdict * verdict)
 
   g_mutex_lock (&layer->lock);
   while (layer->chain && !layer->is_open && !layer->is_flushing && !layer->is_live && !layer->was_open
-      && !has_refused_chain_locked (layer))
+      && layer->n_spatial_layers > 0 && !layer->is_stale)
     g_cond_wait (&layer->changed, &layer->lock);
   /* The elements may have gone meanwhile. */
   if (layer->is_stopped || layer->is_flushing || layer->chain == NULL) {
@@ -630,8 +676,8 @@ pass_gate (GstLiveKitLayer * layer, GstBuffer * buffer, GateVerdict * verdict)
     verdict->drop = TRUE;
     return flow;
   }
-  verdict->is_refused = has_refused_chain_locked (layer);
-  if (verdict->is_refused) {
+  verdict->is_stale = layer->is_stale;
+  if (verdict->is_stale) {
     g_mutex_unlock (&layer->lock);
     return GST_FLOW_OK;
   }
@@ -647,7 +693,7 @@ pass_gate (GstLiveKitLayer * layer, GstBuffer * buffer, GateVerdict * verdict)
   return GST_FLOW_OK;
 }
 
-/* What upstream has said, to a chain that the room may take. */
+/* Tells a chain that will do what upstream has said. */
 static void
 replace_chain (GstLiveKitLayer * layer)
 {
@@ -670,10 +716,13 @@ gst_livekit_layer_push (GstLiveKitLayer * layer, GstBuffer * buffer)
   g_autoptr (GstPad) feed = NULL;
   GstFlowReturn flow;
 
+  if (!is_delta_unit (layer, buffer))
+    count_spatial_layers (layer, buffer);
   flow = pass_gate (layer, buffer, &verdict);
-  if (verdict.is_refused) {
+  if (verdict.is_stale) {
     replace_chain (layer);
     flow = pass_gate (layer, buffer, &verdict);
+    flow = flow == GST_FLOW_OK && verdict.is_stale ? GST_FLOW_NOT_NEGOTIATED : flow;
   }
   feed = verdict.feed;
   if (flow != GST_FLOW_OK || verdict.drop) {

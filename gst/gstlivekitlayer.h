@@ -14,6 +14,9 @@ G_BEGIN_DECLS
 
 typedef struct _GstLiveKitLayer GstLiveKitLayer;
 
+/* Spatial layers in one stream that LiveKit tells apart. */
+#define GST_LIVEKIT_LAYER_MAX_SPATIAL 3
+
 typedef struct
 {
   /* Any thread: upstream shall make a key frame. Rate-limited. */
@@ -63,6 +66,7 @@ typedef struct
 {
   const GstLiveKitCodec *codec;
   guint width, height;
+  guint n_spatial_layers;       /* in one stream (SVC), at least 1 */
   guint n_channels;             /* as the caps say, 0 = nothing */
   guint bitrate;                /* bit/s of tags, else measured, 0 = unknown */
   guint32 ssrc;

@@ -353,9 +353,26 @@ guess_layer (LkLayer * layers, guint slot, guint n)
   }
 }
 
-static void
+/* Of one stream: each is twice as wide as the one below and takes three times its bitrate, as the modes of LiveKit's
+ * own clients (L2T1 to L3T3_KEY) have it. */
+static guint
+fill_spatial_layers (GstLiveKitLocalTrack * track, LkLayer * layers)
+{
+  Member *member = get_member (track, 0);
+  guint n = member->format.n_spatial_layers, bitrate = bitrate_of (track, member);
+
+  for (guint layer = n; layer > 0; layer--, bitrate /= 3)
+    layers[layer - 1] = (LkLayer) {
+    .quality = (gint) layer - 1,.width = member->format.width >> (n - layer),.height =
+          member->format.height >> (n - layer),.bitrate = bitrate};
+  return n;
+}
+
+static guint
 fill_layers (GstLiveKitLocalTrack * track, LkLayer * layers)
 {
+  if (track->n_slots == 1 && get_member (track, 0)->format.n_spatial_layers > 1)
+    return fill_spatial_layers (track, layers);
   for (guint slot = 0; slot < track->n_slots; slot++) {
     Member *member = member_in_slot (track, slot);
 
@@ -371,6 +388,7 @@ fill_layers (GstLiveKitLocalTrack * track, LkLayer * layers)
     if (layers[slot].width == 0)
       guess_layer (layers, slot, track->n_slots);
   }
+  return track->n_slots;
 }
 
 static Member *
@@ -395,11 +413,10 @@ announce (GstLiveKitLocalTrack * track, LkRoom * room, const GstLiveKitTrackSett
   };
 
   if (track->kind == LK_TRACK_VIDEO) {
-    fill_layers (track, layers);
     request.layers = layers;
-    request.n_layers = track->n_slots;
-    request.width = layers[track->n_slots - 1].width;
-    request.height = layers[track->n_slots - 1].height;
+    request.n_layers = fill_layers (track, layers);
+    request.width = layers[request.n_layers - 1].width;
+    request.height = layers[request.n_layers - 1].height;
   }
   lk_room_publish_in_loop (room, &request);
 }

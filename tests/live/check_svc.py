@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Temporal layers in one stream: who wants fewer pictures gets fewer, and can decode them."""
+"""Layers in one stream: who wants fewer or smaller pictures gets those, and can decode them."""
 
 import pathlib
 import re
 
 from check_codecs import RAW
-from harness import check, check_at_most, wait_until
+from check_simulcast import video_of, wait_size
+from harness import check, check_equal, wait_until
 
 # Chromium's, of 15 pictures a second: a quarter of them is layer 0, a quarter layer 1, half layer 2.
-CLIP = pathlib.Path(__file__).resolve().parents[1] / 'vectors' / 'av1-l1t3.mkv'
+VECTORS = pathlib.Path(__file__).resolve().parents[1] / 'vectors'
+CLIP = VECTORS / 'av1-l1t3.mkv'
+# Chromium's, too: 320x180 and 640x360, which refers to it, of three temporal layers each.
+SPATIAL_CLIP = VECTORS / 'av1-l2t3.mkv'
 DECODED = 60
 
 
@@ -51,13 +55,92 @@ def test_layers_vp8(bench):
         'publisher', text % (RAW % (320, 240, 30), bench.element('sink', 'alice')), '--layers=e'), 15)
 
 
+def publish_clip(bench, clip, times, first=()):
+    text = ['concat name=c ! av1parse ! ' + bench.element('sink', 'alice', name='k')]
+    text += ['filesrc location=%s ! matroskademux ! queue ! c.' % name for name in [*first, *[clip] * times]]
+    return bench.launch('publisher', ' '.join(text), '--watch=k')
+
+
 def test_layers_av1(bench):
     """Three layers in a file."""
-    def publish():
-        text = ['concat name=c ! av1parse ! ' + bench.element('sink', 'alice')]
-        text += ['filesrc location=%s ! matroskademux ! queue ! c.' % CLIP] * 12
-        return bench.launch('publisher', ' '.join(text))
-    thinned(bench, 'av1dec', publish, 4)
+    thinned(bench, 'av1dec', lambda: publish_clip(bench, CLIP, 12), 4)
+
+
+def watch(bench, name):
+    viewer = bench.launch(name, '%s s.video_0 ! queue ! av1dec ! identity name=d ! fakesink sync=false' % bench.element(
+        'src', name, name='s'), '--watch=s', '--digest=d', '--caps=d')
+    viewer.wait_event('livekit-connection', state='connected')
+    return viewer
+
+
+def wait_widths(viewer, width):
+    """Waits for pictures of that width, and for more of them."""
+    wait_until(lambda: viewer.events('caps') and width_of(viewer.events('caps')[-1]) == width, '%d wide' % width, 60)
+    before = len(viewer.events('digest'))
+    wait_until(lambda: len(viewer.events('digest')) >= before + DECODED // 2, 'pictures %d wide' % width, 60)
+    check_equal(width_of(viewer.events('caps')[-1]), width, 'width')
+
+
+def test_layers_av1_spatial(bench):
+    """Two sizes in a file: each viewer gets the one it asks for, and decodes all of it; bytes are saved."""
+    bench.start_server()
+    viewer, other = watch(bench, 'viewer'), watch(bench, 'other')
+    sender = publish_clip(bench, SPATIAL_CLIP, 60)
+    layers = wait_until(lambda: bench.server.participants(bench.room).get('alice', {}).get('tracks'), 'it is published')
+    sizes = sorted((layer['width'], layer['height']) for layer in layers[0]['layers'])
+    check_equal(sizes, [(320, 180), (640, 360)], 'layers that the server lists')
+    wait_widths(viewer, 640)
+    other.wait_event('first-buffer', pad='video_0')
+    for quality, width in (('low', 320), ('high', 640), ('low', 320)):
+        viewer.tell('set s video_0::quality ' + quality)
+        wait_widths(viewer, width)
+    wait_widths(other, 640)
+    before = [watcher.counter('video_0', 'bytes-received') for watcher in (viewer, other)]
+    decoded = len(other.events('digest'))
+    wait_until(lambda: len(other.events('digest')) >= decoded + 2 * DECODED, 'pictures', 60)
+    after = [watcher.counter('video_0', 'bytes-received') for watcher in (viewer, other)]
+    few, many = (end - start for start, end in zip(before, after))
+    check(0 < few * 3 < many * 2, 'the small one has %d bytes, the large one %d', few, many)
+    bench.note('%d bytes of low, %d of high', few, many)
+    for watcher in (viewer, other):
+        check(not watcher.events('error') and not watcher.events('warning'), '%s cannot decode it', watcher.name)
+    sender.close()
+
+
+def test_layers_av1_change(bench):
+    """A stream of one size that goes on in two: it is published anew, and both can be had."""
+    bench.start_server()
+    sender = publish_clip(bench, SPATIAL_CLIP, 60, [CLIP])
+    sender.wait_event('livekit-track', action='active')
+
+    def published():
+        tracks = bench.server.participants(bench.room).get('alice', {}).get('tracks', [])
+        return tracks and len(tracks[0]['layers'])
+    wait_until(lambda: published() == 1, 'it is published in one size')
+    wait_until(lambda: published() == 2, 'it is published in two')
+    viewer = watch(bench, 'viewer')
+    for quality, width in (('low', 320), ('high', 640)):
+        viewer.tell('set s video-quality ' + quality)
+        wait_widths(viewer, width)
+    check(not sender.events('error') and not sender.events('warning'), 'the sender complains')
+    sender.close()
+
+
+def test_layers_av1_spatial_browser(bench):
+    """The same to Chromium, which asks for one size and the other."""
+    bench.start_server()
+    browser = bench.browser()
+    sender = publish_clip(bench, SPATIAL_CLIP, 60)
+    bench.wait_published('alice', 1)
+    browser.call('join', bench.url, bench.token('chromium'))
+    for quality, size in (('HIGH', (640, 360)), ('LOW', (320, 180)), ('HIGH', (640, 360))):
+        wait_until(lambda: video_of(browser), 'it has the track')
+        browser.call('quality', quality)
+        wait_size(browser, size)
+        before = video_of(browser)['frames']
+        wait_until(lambda: video_of(browser)['frames'] >= before + DECODED // 2, 'pictures', 60)
+        check_equal((video_of(browser)['width'], video_of(browser)['height']), size, 'size')
+    sender.close()
 
 
 def test_layers_from_browser(bench):
