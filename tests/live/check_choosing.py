@@ -8,7 +8,7 @@ import urllib.parse
 
 from check_browser import TONE
 from check_simulcast import layered
-from harness import IS_TIMED, by_clock, check, check_at_least, check_at_most, check_equal, let_pass, wait_until
+from harness import IS_TIMED, by_clock, check, check_at_least, check_at_most, check_equal, inside, let_pass, wait_until
 
 VP8 = 'videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 ! vp8enc deadline=1'
 FRAME_BYTES = 640 * 480 * 3 // 2
@@ -33,7 +33,7 @@ def run_tool(bench, name, *command, seconds=30):
     """Runs a program of GStreamer's to its end, or for so many seconds, and returns what it printed."""
     output = bench.folder / (name + '.log')
     with open(output, 'wb') as file:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+        process = subprocess.Popen(inside(*command), stdin=subprocess.DEVNULL, stdout=file, stderr=file,
                                    env=bench.environment())
     try:
         process.wait(seconds)

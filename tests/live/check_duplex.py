@@ -4,7 +4,7 @@
 import os
 import re
 
-from harness import Child, check, check_at_least, check_at_most, check_equal, let_pass, wait_until
+from harness import Child, check, check_at_least, check_at_most, check_equal, inside, let_pass, wait_until
 
 CAMERA = 'videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 ! vp8enc deadline=1'
 ME = 'agent'
@@ -19,7 +19,7 @@ class Pieces(Child):
                      'GST_DEBUG_FILE': str(bench.folder / (name + '.gst.log'))}
         if os.environ.get('LIVE_LEAKS'):
             variables.update(GST_TRACERS='leaks', GST_DEBUG=variables['GST_DEBUG'] + ',GST_TRACER:7')
-        super().__init__([str(bench.build / 'tests' / 'live' / 'livepieces')], bench.folder / (name + '.log'),
+        super().__init__(inside(str(bench.build / 'tests' / 'live' / 'livepieces')), bench.folder / (name + '.log'),
                          bench.environment(**variables))
         bench.stack.callback(self.close)
 

@@ -6,7 +6,7 @@ import re
 import subprocess
 
 from check_codecs import DECODED, RAW, VIDEO
-from harness import Failure, Skipped, wait_until
+from harness import Failure, Skipped, inside, wait_until
 
 
 def documented(encoder):
@@ -20,7 +20,7 @@ def documented(encoder):
 
 def encodes(bench, encoder, codec):
     line = documented(encoder)
-    if subprocess.run(['gst-inspect-1.0', '--exists', encoder], check=False).returncode:
+    if subprocess.run(inside('gst-inspect-1.0', '--exists', encoder), check=False).returncode:
         raise Skipped('NOT RUN: %s is not installed' % encoder)
     bench.start_server()
     watcher = bench.launch('receiver', '%s ! %s ! fakesink name=v sync=false' % (

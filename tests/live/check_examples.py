@@ -8,7 +8,7 @@ import signal
 import subprocess
 
 from check_browser import TONE
-from harness import HERE, by_clock, check, check_at_least, check_equal, let_pass, wait_until
+from harness import HERE, by_clock, check, check_at_least, check_equal, inside, let_pass, wait_until
 
 EXAMPLES = HERE.parent.parent / 'examples'
 
@@ -30,8 +30,8 @@ class Example:
         command = ['/usr/bin/python3', str(EXAMPLES / name)] if name.endswith('.py') else [str(program)]
         self.name, self.output = name, bench.folder / (name + '.log')
         with open(self.output, 'wb') as file:
-            self.process = subprocess.Popen([*command, *arguments], stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-                                            env=bench.environment(LIVEKIT_URL=bench.url))
+            self.process = subprocess.Popen(inside(*command, *arguments), stdin=subprocess.DEVNULL, stdout=file,
+                                            stderr=file, env=bench.environment(LIVEKIT_URL=bench.url))
         bench.stack.callback(self.kill)
 
     def kill(self):

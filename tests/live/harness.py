@@ -25,6 +25,9 @@ MODULES = pathlib.Path(os.environ.get('LIVE_NODE_MODULES') or CACHE / 'node-test
 SDK_PYTHON = os.environ.get('LIVE_SDK_PYTHON') or str(CACHE / 'venv' / 'bin' / 'python3')
 GO_PEER = os.environ.get('LIVE_GO_PEER') or str(CACHE / 'bin' / 'gopeer')
 CHROMIUM = os.environ.get('LIVE_CHROMIUM') or shutil.which('chromium') or shutil.which('chromium-browser')
+# Where another GStreamer lives: its programs and ours run there, peers and server do not. The build and source folders
+# and that for temporary files have to be the same inside (tests/support/trixie-live.sh).
+ROOT = os.environ.get('LIVE_ROOT')
 
 
 # What the leaks tracer finds in every process with a dtlsdec: GStreamer's DTLS plugin keeps one agent for all (1.22).
@@ -50,6 +53,11 @@ class Failure(Exception):
 
 class Skipped(Exception):
     """Says what this machine lacks for a test."""
+
+
+def inside(*command):
+    """A command that uses GStreamer, for where that is."""
+    return ['chroot', ROOT, *command] if ROOT else list(command)
 
 
 def check(condition, text, *arguments):
@@ -276,7 +284,7 @@ class Bench:
                      'GST_DEBUG_FILE': str(self.folder / (name + '.gst.log'))}
         if os.environ.get('LIVE_LEAKS'):
             variables.update(GST_TRACERS='leaks', GST_DEBUG=variables['GST_DEBUG'] + ',GST_TRACER:7')
-        command = [str(self.build / 'tests' / 'live' / 'livelaunch'), *options, pipeline]
+        command = inside(str(self.build / 'tests' / 'live' / 'livelaunch'), *options, pipeline)
         launch = Launch(command, self.folder / (name + '.log'), self.environment(**variables))
         self.stack.callback(launch.close)
         return launch
@@ -285,7 +293,7 @@ class Bench:
         """Starts gst-launch-1.0 itself; its output goes to a file. Returns the process and the file."""
         output = self.folder / (name + '.log')
         with open(output, 'wb') as file:
-            process = subprocess.Popen(['gst-launch-1.0', *arguments], stdin=subprocess.DEVNULL, stdout=file,
+            process = subprocess.Popen(inside('gst-launch-1.0', *arguments), stdin=subprocess.DEVNULL, stdout=file,
                                        stderr=file, env=self.environment(**(variables or {})),
                                        preexec_fn=die_with_parent)
         self.stack.callback(end_process, process)
