@@ -48,7 +48,7 @@ struct _GstLiveKitLayer
   GstCaps *caps;                /* the last ones, or NULL */
   GstLiveKitLayerInput input;   /* told with them */
   GstClockTime last_pts;
-  gboolean b_frames_told, deafness_told, fruitlessness_told;
+  gboolean b_frames_told, deafness_told, fruitlessness_told, untold_layers_told;
   guint n_fruitless;            /* buffers in since the last frame */
   gint64 first_fruitless_us;
 

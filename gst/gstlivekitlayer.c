@@ -270,9 +270,14 @@ count_spatial_layers (GstLiveKitLayer * layer, GstBuffer * key_frame)
   codec = layer->chain ? layer->chain->codec : NULL;
   before = layer->n_spatial_layers;
   g_mutex_unlock (&layer->lock);
+  if (codec && !layer->untold_layers_told && gst_livekit_has_untold_layers (codec, key_frame)) {
+    layer->untold_layers_told = TRUE;
+    layer->delegate.warning (layer, "The spatial layers of this stream are sent as one: all viewers get all of them.",
+        "only those of AV1 are told apart; let the encoder make one, or AV1", layer->delegate_data);
+  }
   if (codec == NULL || !codec->has_dependencies)
     return;
-  n = layers_told (gst_livekit_spatial_layers_of_buffer (codec, key_frame, before ? before : 1));
+  n = layers_told (gst_livekit_spatial_layers_of_buffer (codec, layer->caps, key_frame, before ? before : 1));
   if (n == 0 || n == before)
     return;
   GST_INFO_OBJECT (layer->host, "spatial layers counted pad=%s layers=%u before=%u", layer->pad_name, n, before);
@@ -373,7 +378,7 @@ gst_livekit_layer_start (GstLiveKitLayer * layer, GstBin * host, LkLoop * loop)
   layer->loop = lk_loop_ref (loop);
   gst_segment_init (&layer->segment, GST_FORMAT_TIME);
   layer->last_pts = GST_CLOCK_TIME_NONE;
-  layer->b_frames_told = layer->deafness_told = layer->fruitlessness_told = FALSE;
+  layer->b_frames_told = layer->deafness_told = layer->fruitlessness_told = layer->untold_layers_told = FALSE;
   layer->n_fruitless = 0;
   g_mutex_lock (&layer->lock);
   layer->is_stopped = layer->is_flushing = FALSE;

@@ -4,6 +4,7 @@
 
 #include "gstlivekitelements.h"
 #include "gstlivekitlayer.h"
+#include "gstlivekitspatial.h"
 
 /* Else the plugin's entry has it. */
 GST_DEBUG_CATEGORY (gst_livekit_debug);
@@ -126,6 +127,59 @@ GST_START_TEST (test_start_after_the_stop)
 
 GST_END_TEST;
 
+static GstBuffer *
+wrap (const guint8 * data, gsize size)
+{
+  return gst_buffer_new_memdup (data, size);
+}
+
+/* Two frames in a superframe of VP9: both shown are layers, one hidden is none; a cut index says nothing. */
+GST_START_TEST (test_layers_that_nothing_tells_apart)
+{
+  static const guint8 layers[] = { 0x82, 1, 2, 0x86, 4, 0xc1, 3, 2, 0xc1 };
+  static const guint8 hidden[] = { 0x84, 1, 2, 0x86, 4, 0xc1, 3, 2, 0xc1 };
+  static const guint8 sizes_lie[] = { 0x82, 1, 2, 0x86, 4, 0xc1, 0xff, 2, 0xc1 };
+  const GstLiveKitCodec *vp9 = gst_livekit_codec_from_mime_type ("video/VP9");
+  const GstLiveKitCodec *vp8 = gst_livekit_codec_from_mime_type ("video/VP8");
+  g_autoptr (GstBuffer) two = wrap (layers, sizeof layers), one = wrap (hidden, sizeof hidden);
+  g_autoptr (GstBuffer) lying = wrap (sizes_lie, sizeof sizes_lie), cut = wrap (layers + 6, 3), empty = gst_buffer_new ();
+
+  fail_unless (gst_livekit_has_untold_layers (vp9, two));
+  fail_if (gst_livekit_has_untold_layers (vp8, two));
+  fail_if (gst_livekit_has_untold_layers (vp9, one));
+  fail_if (gst_livekit_has_untold_layers (vp9, lying));
+  fail_if (gst_livekit_has_untold_layers (vp9, cut));
+  fail_if (gst_livekit_has_untold_layers (vp9, empty));
+}
+
+GST_END_TEST;
+
+/* By the sequence header, wherever that is; frames without one say nothing. */
+GST_START_TEST (test_spatial_layers_are_counted)
+{
+  static const guint8 unit[] = { 0x12, 0, 0x0a, 9, 0x00, 0x13, 0x01, 0x20, 0x80, 0x91, 0x57, 0xfb, 0xc0, 0x36, 0, 1, 0x10 };
+  const GstLiveKitCodec *av1 = gst_livekit_codec_from_mime_type ("video/AV1");
+  const GstLiveKitCodec *vp8 = gst_livekit_codec_from_mime_type ("video/VP8");
+  g_autoptr (GstBuffer) whole = wrap (unit, sizeof unit), delimiter = wrap (unit, 2), frame = wrap (unit + 13, 4);
+  g_autoptr (GstBuffer) codec_data = NULL, nonsense = wrap (unit + 9, 3);
+  g_autoptr (GstCaps) caps = gst_caps_new_empty_simple ("video/x-av1");
+
+  fail_unless_equals_int (gst_livekit_spatial_layers_of_buffer (av1, caps, whole, 1), 2);
+  fail_unless_equals_int (gst_livekit_spatial_layers_of_buffer (av1, caps, delimiter, 1), 0);
+  fail_unless_equals_int (gst_livekit_spatial_layers_of_buffer (av1, caps, frame, 3), 3);
+  fail_unless_equals_int (gst_livekit_spatial_layers_of_buffer (av1, caps, nonsense, 1), 1);
+  fail_unless_equals_int (gst_livekit_spatial_layers_of_caps (av1, caps), 0);
+  fail_unless_equals_int (gst_livekit_spatial_layers_of_caps (vp8, caps), 1);
+  /* four bytes in front, here of other use */
+  codec_data = gst_buffer_append (wrap (unit, 4), wrap (unit + 2, 11));
+  gst_caps_set_simple (caps, "codec_data", GST_TYPE_BUFFER, codec_data, NULL);
+  fail_unless_equals_int (gst_livekit_spatial_layers_of_caps (av1, caps), 2);
+  gst_caps_set_simple (caps, "stream-format", G_TYPE_STRING, "annexb", NULL);
+  fail_unless_equals_int (gst_livekit_spatial_layers_of_buffer (av1, caps, whole, 1), 1);
+}
+
+GST_END_TEST;
+
 static Suite *
 layer_suite (void)
 {
@@ -138,6 +192,10 @@ layer_suite (void)
   tcase_add_test (tc, test_stop_while_elements_are_made);
   tcase_add_test (tc, test_stop_while_the_format_changes);
   tcase_add_test (tc, test_start_after_the_stop);
+  tc = tcase_create ("spatial");
+  suite_add_tcase (s, tc);
+  tcase_add_test (tc, test_layers_that_nothing_tells_apart);
+  tcase_add_test (tc, test_spatial_layers_are_counted);
   return s;
 }
 
