@@ -15,6 +15,7 @@ shift 3
 # For the examples in Python
 packages='python3-gi gir1.2-gst-plugins-base-1.0'
 
+# shellcheck disable=SC2086 # a list of words
 if ! chroot "$folder" dpkg -s $packages > /dev/null 2>&1; then
   say "installing in $folder: $packages"
   # shellcheck disable=SC2086 # a list of words
