@@ -9,6 +9,7 @@
 #include <gst/rtp/rtp.h>
 #include <gst/video/video.h>
 #include <nice/agent.h>
+#include <stdio.h>
 #include <string.h>
 #include "gstlivekitelements.h"
 #include "gstlivekitsdp.h"
@@ -305,16 +306,41 @@ gst_livekit_peer_release_pad (GstPad * pad, gboolean wanted)
     gst_pad_remove_probe (pad, probe);
 }
 
-static void
-pad_added_in_loop (GstLiveKitPeer * peer, gpointer result)
+/* webrtcbin's pad is a ghost of rtpbin's recv_rtp_src_<session>_<ssrc>_<payload type>. */
+static guint32
+stream_ssrc (GstPad * pad)
 {
-  GstPad *pad = result;
+  g_autoptr (GstPad) target = GST_IS_GHOST_PAD (pad) ? gst_ghost_pad_get_target (GST_GHOST_PAD (pad)) : NULL;
+  guint ssrc = 0;
+
+  if (target == NULL || sscanf (GST_PAD_NAME (target), "recv_rtp_src_%*u_%u_", &ssrc) != 1)
+    return 0;
+  return ssrc;
+}
+
+/* The description knows it best: while webrtcbin works on the next one, it takes a new stream for one of the first
+ * section. */
+static gchar *
+find_mid (GstLiveKitPeer * peer, GstPad * pad)
+{
+  const gchar *declared = peer->remote_sdp ? gst_livekit_sdp_find_mid (peer->remote_sdp, stream_ssrc (pad)) : NULL;
   g_autoptr (GstWebRTCRTPTransceiver) transceiver = NULL;
   g_autofree gchar *mid = NULL;
 
   g_object_get (pad, "transceiver", &transceiver, NULL);
   if (transceiver)
     g_object_get (transceiver, "mid", &mid, NULL);
+  if (declared && g_strcmp0 (declared, mid) != 0)
+    GST_DEBUG_OBJECT (pad, "stream of another section mid=%s taken-for=%s", declared, mid);
+  return declared ? g_strdup (declared) : g_steal_pointer (&mid);
+}
+
+static void
+pad_added_in_loop (GstLiveKitPeer * peer, gpointer result)
+{
+  GstPad *pad = result;
+  g_autofree gchar *mid = find_mid (peer, pad);
+
   GST_DEBUG_OBJECT (pad, "stream begins mid=%s", mid);
   if (mid == NULL) {
     gst_livekit_peer_release_pad (pad, FALSE);
@@ -672,88 +698,6 @@ gst_livekit_peer_time_stream_in_loop (GstLiveKitPeer * peer, GstPad * pad, GstLi
 {
   lk_loop_assert_current (peer->loop);
   gst_livekit_receive_gate_time_stream (peer->gate, pad, stream);
-}
-
-typedef struct
-{
-  GstLiveKitPeerStatsFunc func;
-  gpointer data;
-  GstStructure *stats;
-} StatsCall;
-
-static void
-stats_call_free (gpointer data)
-{
-  StatsCall *call = data;
-
-  g_clear_pointer (&call->stats, gst_structure_free);
-  g_free (call);
-}
-
-static void
-stats_in_loop (GstLiveKitPeer * peer, gpointer result)
-{
-  StatsCall *call = result;
-
-  peer->stats_are_due = FALSE;
-  if (call->stats == NULL)
-    return;
-  call->func (peer, call->stats, call->data);
-}
-
-typedef struct
-{
-  GstLiveKitPeer *peer;
-  GstLiveKitPeerStatsFunc func;
-  gpointer data;
-} StatsRequest;
-
-static void
-stats_request_free (gpointer data)
-{
-  StatsRequest *request = data;
-
-  gst_livekit_peer_unref (request->peer);
-  g_free (request);
-}
-
-static void
-on_stats (GstPromise * promise, gpointer data)
-{
-  StatsRequest *request = data;
-  const GstStructure *reply = gst_promise_get_reply (promise);
-  StatsCall *call = g_new (StatsCall, 1);
-
-  *call = (StatsCall) {
-  request->func, request->data, reply ? gst_structure_copy (reply) : NULL};
-  gst_livekit_peer_post (request->peer, stats_in_loop, call, stats_call_free);
-  gst_livekit_peer_end_operation (request->peer);
-}
-
-static void
-fetch_stats_in_turn (GstLiveKitPeer * peer, gpointer data)
-{
-  StatsRequest *request = g_memdup2 (data, sizeof (StatsRequest));
-  GstPromise *promise = gst_promise_new_with_change_func (on_stats, request, stats_request_free);
-
-  gst_livekit_peer_ref (peer);
-  gst_livekit_peer_begin_operation_in_loop (peer);
-  g_signal_emit_by_name (peer->webrtcbin, "get-stats", NULL, promise);
-  gst_promise_unref (promise);
-}
-
-void
-gst_livekit_peer_fetch_stats_in_loop (GstLiveKitPeer * peer, GstLiveKitPeerStatsFunc func, gpointer data)
-{
-  StatsRequest *request;
-
-  if (peer->stats_are_due)
-    return;
-  peer->stats_are_due = TRUE;
-  request = g_new (StatsRequest, 1);
-  *request = (StatsRequest) {
-  gst_livekit_peer_ref (peer), func, data};
-  gst_livekit_peer_take_turn_in_loop (peer, fetch_stats_in_turn, request, stats_request_free);
 }
 
 static GMutex warm_up_lock;

@@ -380,6 +380,13 @@ gst_livekit_sdp_set_ice_credentials (GstSDPMessage * sdp, const gchar * ufrag, c
   }
 }
 
+/* Of an "ssrc" attribute, else 0. */
+static guint32
+attribute_ssrc (const GstSDPAttribute * attr)
+{
+  return g_str_equal (attr->key, "ssrc") && attr->value ? (guint32) g_ascii_strtoull (attr->value, NULL, 10) : 0;
+}
+
 void
 gst_livekit_sdp_collect_ssrcs (const GstSDPMessage * sdp, GHashTable * ssrcs)
 {
@@ -387,12 +394,26 @@ gst_livekit_sdp_collect_ssrcs (const GstSDPMessage * sdp, GHashTable * ssrcs)
     const GstSDPMedia *media = gst_sdp_message_get_media (sdp, m);
 
     for (guint i = 0; i < gst_sdp_media_attributes_len (media); i++) {
-      const GstSDPAttribute *attr = gst_sdp_media_get_attribute (media, i);
+      guint32 ssrc = attribute_ssrc (gst_sdp_media_get_attribute (media, i));
 
-      if (g_str_equal (attr->key, "ssrc") && attr->value)
-        g_hash_table_add (ssrcs, GUINT_TO_POINTER ((guint) g_ascii_strtoull (attr->value, NULL, 10)));
+      if (ssrc)
+        g_hash_table_add (ssrcs, GUINT_TO_POINTER (ssrc));
     }
   }
+}
+
+const gchar *
+gst_livekit_sdp_find_mid (const GstSDPMessage * sdp, guint32 ssrc)
+{
+  for (guint m = 0; ssrc && m < gst_sdp_message_medias_len (sdp); m++) {
+    const GstSDPMedia *media = gst_sdp_message_get_media (sdp, m);
+
+    for (guint i = 0; i < gst_sdp_media_attributes_len (media); i++) {
+      if (attribute_ssrc (gst_sdp_media_get_attribute (media, i)) == ssrc)
+        return gst_sdp_media_get_attribute_val (media, "mid");
+    }
+  }
+  return NULL;
 }
 
 gboolean

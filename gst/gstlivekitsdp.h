@@ -39,6 +39,8 @@ void gst_livekit_sdp_set_ice_credentials (GstSDPMessage * sdp, const gchar * ufr
 
 /* SSRCs that the description declares, as a set of GUINT_TO_POINTER. */
 void gst_livekit_sdp_collect_ssrcs (const GstSDPMessage * sdp, GHashTable * ssrcs);
+/* Of the section that declares @ssrc, NULL if none does; owned by @sdp. */
+const gchar *gst_livekit_sdp_find_mid (const GstSDPMessage * sdp, guint32 ssrc);
 /* Whether @fingerprint ("AA:BB:…", SHA-256) is the one that every section declares. */
 gboolean gst_livekit_sdp_has_fingerprint (const GstSDPMessage * sdp, const gchar * fingerprint);
 

@@ -543,6 +543,11 @@ GST_START_TEST (test_ssrcs)
   fail_unless (g_hash_table_contains (ssrcs, GUINT_TO_POINTER (440558626)));
   fail_unless (g_hash_table_contains (ssrcs, GUINT_TO_POINTER (176464083)));
   fail_if (g_hash_table_contains (ssrcs, GUINT_TO_POINTER (1)));
+  fail_unless_equals_string (gst_livekit_sdp_find_mid (sdp, 440558626), "p0");
+  fail_unless_equals_string (gst_livekit_sdp_find_mid (sdp, 176464083), "p1");
+  fail_unless_equals_string (gst_livekit_sdp_find_mid (sdp, 470189839), "p2");
+  fail_unless (gst_livekit_sdp_find_mid (sdp, 1) == NULL);
+  fail_unless (gst_livekit_sdp_find_mid (sdp, 0) == NULL);
   gst_sdp_message_free (sdp);
 }
 
