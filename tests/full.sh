@@ -1,17 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What is too long for every run: all suites under valgrind and with the thread sanitizer, the leaks tracer over live
-# streams, 1000 state cycles, the promised times, ten minutes of each fuzz target, all live tests with the GStreamer of
-# Debian 13, all faults with the soak of an hour.
+# streams, the live tests that are not in every run, 1000 state cycles, the promised times, ten minutes of each fuzz
+# target, all live tests with the GStreamer of Debian 13, all faults with the soak of an hour.
 # Assumes that `sh tests/run.sh` ran on this machine.
 #
-#   sh tests/full.sh [--only valgrind|threads|leaks|cycles|loops|codecs|crowd|fuzz|times|trixie|faults]
+#   sh tests/full.sh [--only valgrind|threads|leaks|live|cycles|loops|codecs|crowd|fuzz|times|trixie|faults]
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tests/support/install.sh"
 
-phases='valgrind threads leaks cycles loops fuzz codecs crowd times trixie faults'
+phases='valgrind threads leaks live cycles loops fuzz codecs crowd times trixie faults'
 case ${1:-} in
   '') ;;
   --only) phases=${2:?--only needs a phase} ;;
@@ -53,6 +53,10 @@ phase_threads () {
 # Objects that are alive when the process ends are printed as warnings; the live tests do not expect any.
 phase_leaks () {
   LIVE_LEAKS=1 run_tests gcc leaks loopback-h264 loopback-vp8-v0 unpublish mute
+}
+
+phase_live () {
+  run_tests gcc live-long --suite live-long
 }
 
 # All rows in full, with the soak of an hour; the table is left in build-test/faults.md.
@@ -113,7 +117,7 @@ phase_fuzz () {
 }
 
 [ -f "$build/gcc/build.ninja" ] || die 'run sh tests/run.sh first'
-need_packages valgrind clang
+need_packages valgrind clang libclang-rt-dev
 check_commands valgrind clang
 need_server
 quietly "$build/gcc-build.log" ninja -C "$build/gcc"

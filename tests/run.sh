@@ -164,12 +164,12 @@ need_for () {
   need_build
   # shellcheck disable=SC2086 # lists of words
   case $1 in
-    clang | fuzz) need_packages clang; check_commands clang ;;
+    clang | fuzz) need_packages clang libclang-rt-dev; check_commands clang ;;
     trixie) [ "$(id -u)" != 0 ] || { ! with_live || need_server; need_packages debootstrap; check_commands debootstrap unshare; } ;;
     faults) need_server; need_packages iproute2 nftables util-linux; need_python_sdk; check_commands ip nft unshare ;;
     live)
       need_server
-      need_packages ffmpeg
+      need_packages ffmpeg python3-gi
       check_commands ffprobe
       need_python_sdk
       need_go_peer

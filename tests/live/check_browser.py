@@ -3,7 +3,8 @@
 
 from check_harness import measure_both
 from check_loopback import CODECS
-from harness import IS_TIMED, by_clock, check, check_at_least, check_at_most, check_equal, let_pass, wait_until
+from harness import (by_clock, check, check_at_least, check_at_most, check_equal, in_long_runs, IS_TIMED, let_pass,
+                     wait_until)
 
 TONE = 'audiotestsrc is-live=true wave=sine freq=440 ! opusenc'
 VGA = 'video/x-raw,format=I420,width=640,height=480,framerate=30/1'
@@ -129,6 +130,7 @@ def test_record_browser_mkv(bench):
     record(bench, 'vp8', 'matroskamux', 'mkv', 'identity')
 
 
+@in_long_runs
 def test_record_browser_mp4(bench):
     """Chromium's camera in H.264 and microphone into MP4."""
     record(bench, 'h264', 'mp4mux', 'mp4', 'h264parse ! video/x-h264,stream-format=avc3')

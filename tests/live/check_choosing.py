@@ -8,7 +8,8 @@ import urllib.parse
 
 from check_browser import TONE
 from check_simulcast import layered
-from harness import IS_TIMED, by_clock, check, check_at_least, check_at_most, check_equal, inside, let_pass, wait_until
+from harness import (by_clock, check, check_at_least, check_at_most, check_equal, in_long_runs, inside, IS_TIMED,
+                     let_pass, wait_until)
 
 VP8 = 'videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 ! vp8enc deadline=1'
 FRAME_BYTES = 640 * 480 * 3 // 2
@@ -63,6 +64,7 @@ def test_browser_uri_play(bench):
     check_at_least(frames, by_clock(90, 5), 'frames')
 
 
+@in_long_runs
 def test_browser_uri_playbin3(bench):
     """playbin3 shows a Chromium publisher, picture and sound."""
     bench.start_server()
@@ -139,6 +141,7 @@ def test_browser_unlinked_pad(bench):
            lambda receiver: receiver.tell('relink s video_0'))
 
 
+@in_long_runs
 def test_browser_flushing_pad(bench):
     """The same for a pad whose sink is in READY."""
     bench.start_server()
@@ -152,6 +155,7 @@ def test_choose_tracks(bench):
     choose_tracks(bench)
 
 
+@in_long_runs
 def test_choose_tracks_v0(bench):
     """The same on a server that knows only v0."""
     bench.start_server()

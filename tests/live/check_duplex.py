@@ -4,7 +4,8 @@
 import os
 import re
 
-from harness import Child, check, check_at_least, check_at_most, check_equal, inside, let_pass, wait_until
+from harness import (check, check_at_least, check_at_most, check_equal, Child, in_long_runs, inside, let_pass,
+                     wait_until)
 
 CAMERA = 'videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 ! vp8enc deadline=1'
 ME = 'agent'
@@ -124,6 +125,7 @@ def test_duplex_launch(bench):
     one_participant(bench)
 
 
+@in_long_runs
 def test_duplex_launch_v0(bench):
     """The same on a server that knows only v0."""
     bench.start_server()
@@ -184,6 +186,7 @@ def test_duplex_removals(bench):
     removals(bench)
 
 
+@in_long_runs
 def test_duplex_removals_v0(bench):
     """The same on a server that knows only v0."""
     bench.start_server()
@@ -191,6 +194,7 @@ def test_duplex_removals_v0(bench):
     removals(bench)
 
 
+@in_long_runs
 def test_duplex_pause(bench):
     """Either is paused while the other goes on; a paused source is sent nothing."""
     bench.start_server()
@@ -254,12 +258,14 @@ def came(pieces):
     return pieces.count('in')[0] - before
 
 
+@in_long_runs
 def test_duplex_paused_source(bench):
     """The source alone is paused and plays again, and the sink is removed and added again, after that and in the pause."""
     bench.start_server()
     paused_source(bench)
 
 
+@in_long_runs
 def test_duplex_paused_source_v0(bench):
     """The same on a server that knows only v0."""
     bench.start_server()
@@ -267,6 +273,7 @@ def test_duplex_paused_source_v0(bench):
     paused_source(bench)
 
 
+@in_long_runs
 def test_duplex_paused_removal(bench):
     """Both elements are paused, with media on its way to the network; the sink is removed all the same."""
     bench.start_server()
@@ -300,6 +307,7 @@ def received(pieces):
     return stats_number(pieces, 's', 'packets-received') - before
 
 
+@in_long_runs
 def test_duplex_resume(bench):
     """The connection goes on after its first host has left: it survives a restart of the server."""
     bench.start_server()
@@ -325,6 +333,7 @@ def check_times(bench, pieces):
     check_at_most(off, 500000, 'ms off the running time')
 
 
+@in_long_runs
 def test_duplex_pipelines(bench):
     """Two pipelines are one participant when the application hands the context on; timestamps are their own."""
     bench.start_server()

@@ -8,7 +8,7 @@ import signal
 import subprocess
 
 from check_browser import TONE
-from harness import HERE, by_clock, check, check_at_least, check_equal, inside, let_pass, wait_until
+from harness import by_clock, check, check_at_least, check_equal, HERE, in_long_runs, inside, let_pass, wait_until
 
 EXAMPLES = HERE.parent.parent / 'examples'
 
@@ -54,6 +54,7 @@ def length_of(bench, file):
     return {kinds[index]: max(times) - min(times) for index, times in info['times'].items()}
 
 
+@in_long_runs
 def test_example_record_one(bench):
     """record-one: one participant's two tracks in one file, nothing of others; it ends when he leaves."""
     bench.start_server()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """RTP header extensions that the server acts on."""
 
-from harness import check_at_least, check_equal, let_pass
+from harness import check_at_least, check_equal, in_long_runs, let_pass
 
 
 def test_speakers(bench):
@@ -48,11 +48,13 @@ def test_speakers_measured(bench):
     speaks(bench, 'opusenc')
 
 
+@in_long_runs
 def test_speakers_measured_red(bench):
     """The same with RED."""
     speaks(bench, 'opusenc', red='true')
 
 
+@in_long_runs
 def test_speakers_measured_pcmu(bench):
     """PCMU."""
     speaks(bench, 'audio/x-raw,rate=8000,channels=1 ! mulawenc')

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the room says of itself and of participants, and what we say of ourselves."""
 
-from harness import check, check_equal, wait_until
+from harness import check, check_equal, in_long_runs, wait_until
 
 TONE = 'audiotestsrc is-live=true wave=silence ! opusenc bitrate=6000 ! '
 
@@ -76,6 +76,7 @@ def test_refused_update(bench):
     alice.end()
 
 
+@in_long_runs
 def test_connection_quality(bench):
     """The server tells how everybody's connection does, ours by its identity."""
     bench.start_server()

@@ -5,7 +5,7 @@ import json
 import urllib.error
 import urllib.request
 
-from harness import by_clock, check, check_at_least, check_equal, wait_until
+from harness import by_clock, check, check_at_least, check_equal, in_long_runs, wait_until
 
 
 def measure_both(receiver, seconds):
@@ -43,6 +43,7 @@ def test_harness_proxy(bench):
     check_equal((proxy.refused, proxy.passed), (2, 2), 'refused and passed')
 
 
+@in_long_runs
 def test_harness_browser_browser(bench):
     """Chromium publishes its fake camera and microphone, another Chromium receives them."""
     bench.start_server()
@@ -62,6 +63,7 @@ def test_harness_browser_browser(bench):
     receiver.call('screenshot', str(bench.folder / 'receiver.png'))
 
 
+@in_long_runs
 def test_harness_sdk_browser(bench):
     """The Python SDK and Chromium publish, each receives the other."""
     bench.start_server()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """livekitsink to livekitsrc through the server: every frame once and in order, in both signalling versions."""
 
-from harness import by_clock, check, check_at_least, check_at_most, check_equal, percentile, wait_until
+from harness import by_clock, check, check_at_least, check_at_most, check_equal, in_long_runs, percentile, wait_until
 from tcpproxy import TcpProxy
 
 FRAMES = 300
@@ -108,6 +108,7 @@ def test_loopback_h264_v0(bench):
     check_at_least(proxy.passed, 2, 'v0 connections')
 
 
+@in_long_runs
 def test_loopback_vp8_v0(bench):
     """VP8 and Opus with a server that knows only v0."""
     bench.start_server()

@@ -5,7 +5,7 @@ import os
 import re
 import time
 
-from harness import Skipped, check_at_most, check_equal, let_pass, wait_until
+from harness import check_at_most, check_equal, in_long_runs, let_pass, Skipped, wait_until
 from lkserver import KEY, SECRET
 
 VIDEO_PADS, AUDIO_PADS = 20, 10
@@ -81,6 +81,7 @@ def crowd(bench, count, per_second=10):
     return media, held, stop
 
 
+@in_long_runs
 def test_crowd(bench):
     """Thirty participants come, half of them go and come again: a pad each, none too many."""
     crowd(bench, 30)

@@ -4,7 +4,7 @@
 import re
 
 from check_codecs import NOISE, check_digests, digests
-from harness import check, check_at_least, check_equal, wait_until
+from harness import check, check_at_least, check_equal, in_long_runs, wait_until
 
 LOST = 10
 
@@ -44,6 +44,7 @@ def test_red(bench):
     with_loss(bench)
 
 
+@in_long_runs
 def test_red_v0(bench):
     """RED to our src over two connections, with losses."""
     bench.start_server()
@@ -68,6 +69,7 @@ def test_red_without(bench):
     sender.end()
 
 
+@in_long_runs
 def test_red_to_browser(bench):
     """Chromium is sent RED, and plays it."""
     bench.start_server()
@@ -117,6 +119,7 @@ def test_red_from_sdk(bench):
     from_sdk(bench)
 
 
+@in_long_runs
 def test_red_from_sdk_v0(bench):
     """The Python SDK's RED to our src, over two connections, with losses."""
     bench.start_server()

@@ -3,7 +3,7 @@
 
 from check_browser import publishing
 from check_loopback import CODECS
-from harness import check_at_least, check_equal, wait_until
+from harness import check_at_least, check_equal, in_long_runs, wait_until
 
 
 def to_sdk(bench, codec):
@@ -56,6 +56,7 @@ def test_to_sdk_vp8(bench):
     to_sdk(bench, 'vp8')
 
 
+@in_long_runs
 def test_from_sdk_vp8(bench):
     """We decode the SDK's VP8 and Opus, and its unpublishing ends the pads."""
     bench.start_server()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Simulcast and dynacast: layers from several pads, the browser's choice, nothing sent that nobody watches."""
 
-from harness import by_clock, check, check_at_least, check_at_most, check_equal, let_pass, wait_until
+from harness import by_clock, check, check_at_least, check_at_most, check_equal, in_long_runs, let_pass, wait_until
 
 SIZES = [(320, 180), (640, 360), (1280, 720)]
 QUALITIES = dict(zip(('LOW', 'MEDIUM', 'HIGH'), SIZES))
@@ -67,6 +67,7 @@ def test_simulcast_h264(bench):
     simulcast(bench, 'h264')
 
 
+@in_long_runs
 def test_simulcast_vp8(bench):
     """The same with VP8, and with the pads from large to small."""
     bench.start_server()
@@ -87,6 +88,7 @@ def test_simulcast_skew(bench):
     sender.end()
 
 
+@in_long_runs
 def test_simulcast_v0(bench):
     """Three layers on a server that knows only v0."""
     server = bench.start_server()
@@ -135,6 +137,7 @@ def test_dynacast(bench):
     sender.end()
 
 
+@in_long_runs
 def test_dynacast_src(bench):
     """The same with a viewer of ours: of what nobody watches nothing is sent."""
     bench.start_server()

@@ -6,7 +6,7 @@ import re
 
 from check_codecs import RAW
 from check_simulcast import video_of, wait_size
-from harness import check, check_equal, wait_until
+from harness import check, check_equal, in_long_runs, wait_until
 
 # Chromium's, of 15 pictures a second: a quarter of them is layer 0, a quarter layer 1, half layer 2.
 VECTORS = pathlib.Path(__file__).resolve().parents[1] / 'vectors'
@@ -61,6 +61,7 @@ def publish_clip(bench, clip, times, first=()):
     return bench.launch('publisher', ' '.join(text), '--watch=k')
 
 
+@in_long_runs
 def test_layers_av1(bench):
     """Three layers in a file."""
     thinned(bench, 'av1dec', lambda: publish_clip(bench, CLIP, 12), 4)
@@ -81,6 +82,7 @@ def wait_widths(viewer, width):
     check_equal(width_of(viewer.events('caps')[-1]), width, 'width')
 
 
+@in_long_runs
 def test_layers_av1_spatial(bench):
     """Two sizes in a file: each viewer gets the one it asks for, and decodes all of it; bytes are saved."""
     bench.start_server()
@@ -107,6 +109,7 @@ def test_layers_av1_spatial(bench):
     sender.close()
 
 
+@in_long_runs
 def test_layers_av1_change(bench):
     """A stream of one size that goes on in two: it is published anew, and both can be had."""
     bench.start_server()
@@ -122,7 +125,9 @@ def test_layers_av1_change(bench):
     for quality, width in (('low', 320), ('high', 640)):
         viewer.tell('set s video-quality ' + quality)
         wait_widths(viewer, width)
-    check(not sender.events('error') and not sender.events('warning'), 'the sender complains')
+    # A clip makes no key frames when asked, which is warned about.
+    complaints = sender.events('error') + [w for w in sender.events('warning') if 'key frame' not in w['text']]
+    check(not complaints, 'the sender complains: %s', complaints)
     sender.close()
 
 

@@ -60,6 +60,12 @@ def inside(*command):
     return ['chroot', ROOT, *command] if ROOT else list(command)
 
 
+def in_long_runs(test):
+    """Marks a test whose like is in every run: it is in tests/full.sh only."""
+    test.is_long = True
+    return test
+
+
 def check(condition, text, *arguments):
     if not condition:
         raise Failure(text % arguments if arguments else text)
