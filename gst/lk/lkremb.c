@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* lkremb: what to tell a sender that sends on what the receiver says. */
+
+#include "lkremb.h"
+
+#include <string.h>
+
+#define FALLING 0.985
+#define FLOOR 0.7
+#define CONGESTED_LOSS 0.05
+#define CONGESTED_QUEUE_US 60000
+#define SILENCE_US 300000
+#define SSRC_TIMEOUT_US 10000000
+#define MAX_BATCH 4096
+/* More at once is no loss but another stream under the same number. */
+#define MAX_GAP 500
+#define ABS_SEND_TIME_BITS 24
+#define PERIOD_US (64 * G_USEC_PER_SEC)
+/* Late packets of the batch before. */
+#define MAX_CREDIT 20
+
+typedef struct
+{
+  guint32 ssrc;
+  guint16 seqnum;               /* the highest */
+  gint64 seen_us;
+} Source;
+
+struct _LkRemb
+{
+  LkBandwidth *bandwidth;
+  GArray *batch;                /* LkBandwidthPacket */
+  guint16 next_seqnum;          /* of our own: the packets of all sources in one row */
+  Source sources[LK_REMB_MAX_SSRCS];
+  guint n_sources;
+  gboolean has_time;
+  guint32 last_time;            /* as in the packet */
+  gint64 send_ticks;            /* unwrapped */
+  gint64 offset_us;             /* of our clock to the sender's, less the first packet's delay */
+  gint balance;                 /* packets expected and not arrived; below 0 when late ones came */
+  gint64 last_packet_us;
+  gdouble bps;
+};
+
+LkRemb *
+lk_remb_new (const LkBandwidthConfig * config, gint64 now_us)
+{
+  LkRemb *self;
+  LkBandwidth *bandwidth = lk_bandwidth_new (config, now_us);
+
+  g_return_val_if_fail (bandwidth != NULL, NULL);
+  self = g_new0 (LkRemb, 1);
+  self->bandwidth = bandwidth;
+  self->batch = g_array_new (FALSE, FALSE, sizeof (LkBandwidthPacket));
+  self->bps = config->start_bps;
+  self->last_packet_us = now_us;
+  return self;
+}
+
+void
+lk_remb_free (LkRemb * self)
+{
+  lk_bandwidth_free (self->bandwidth);
+  g_array_unref (self->batch);
+  g_free (self);
+}
+
+void
+lk_remb_reset (LkRemb * self, gint64 now_us)
+{
+  lk_bandwidth_reset (self->bandwidth, now_us);
+  g_array_set_size (self->batch, 0);
+  self->n_sources = 0;
+  self->balance = 0;
+  self->has_time = FALSE;
+}
+
+/* In our clock, but for an unknown constant. */
+static gint64
+send_time_us (LkRemb * self, guint32 abs_send_time, gint64 now_us)
+{
+  const gint unused = 32 - ABS_SEND_TIME_BITS;
+  gint64 ticks;
+  gint32 delta;
+
+  abs_send_time &= (1u << ABS_SEND_TIME_BITS) - 1;
+  if (!self->has_time) {
+    self->has_time = TRUE;
+    self->last_time = abs_send_time;
+    self->send_ticks = 0;
+    self->offset_us = now_us;
+  }
+  delta = (gint32) ((abs_send_time - self->last_time) << unused) / (1 << unused);
+  ticks = self->send_ticks + delta;
+  if (delta > 0) {
+    self->last_time = abs_send_time;
+    self->send_ticks = ticks;
+  }
+  return self->offset_us + ticks * 1000000 / (1 << 18);
+}
+
+static Source *
+find_source (LkRemb * self, guint32 ssrc, guint16 seqnum, gint64 now_us)
+{
+  guint oldest = 0;
+
+  for (guint i = 0; i < self->n_sources; i++) {
+    if (self->sources[i].ssrc == ssrc)
+      return &self->sources[i];
+    if (self->sources[i].seen_us < self->sources[oldest].seen_us)
+      oldest = i;
+  }
+  if (self->n_sources < LK_REMB_MAX_SSRCS)
+    oldest = self->n_sources++;
+  self->sources[oldest] = (Source) { ssrc, (guint16) (seqnum - 1), now_us };
+  return &self->sources[oldest];
+}
+
+static void
+append (LkRemb * self, gboolean is_lost, guint bytes, gint64 send_us, gint64 recv_us)
+{
+  LkBandwidthPacket packet = { self->next_seqnum, is_lost, bytes, send_us, recv_us };
+
+  if (self->batch->len >= MAX_BATCH)
+    return;
+  self->next_seqnum++;
+  g_array_append_val (self->batch, packet);
+}
+
+void
+lk_remb_add (LkRemb * self, guint32 ssrc, guint16 seqnum, guint32 abs_send_time, guint bytes, gint64 now_us)
+{
+  Source *source = find_source (self, ssrc, seqnum, now_us);
+  gint step = (gint16) (guint16) (seqnum - source->seqnum);
+
+  /* after half its period the extension may mean an earlier or a later time */
+  if (now_us - self->last_packet_us > PERIOD_US / 2)
+    self->has_time = FALSE;
+  if (ABS (step) > MAX_GAP)
+    step = 1;
+  else
+    seqnum = MAX (step, 0) + source->seqnum;
+  source->seqnum = seqnum;
+  self->balance += MAX (step, 0) - 1;
+  source->seen_us = now_us;
+  self->last_packet_us = now_us;
+  append (self, FALSE, bytes, send_time_us (self, abs_send_time, now_us), now_us);
+}
+
+/* Losses are counted at the end, as late packets make up for them. */
+static void
+append_losses (LkRemb * self)
+{
+  for (; self->balance > 0; self->balance--)
+    append (self, TRUE, 0, 0, 0);
+  /* duplicates are no credit */
+  self->balance = MAX (self->balance, -MAX_CREDIT);
+}
+
+static gboolean
+is_congested (const LkBandwidthStatus * status)
+{
+  return status->is_congested || status->loss > CONGESTED_LOSS || status->queue_us > CONGESTED_QUEUE_US;
+}
+
+static void
+update (LkRemb * self, gint64 now_us)
+{
+  LkBandwidthStatus status;
+
+  for (guint i = 0; i < self->batch->len; i++) {
+    LkBandwidthPacket *packet = &g_array_index (self->batch, LkBandwidthPacket, i);
+
+    lk_bandwidth_sent (self->bandwidth, packet->bytes, FALSE, now_us);
+  }
+  append_losses (self);
+  if (self->batch->len > 0)
+    lk_bandwidth_feedback (self->bandwidth, (LkBandwidthPacket *) self->batch->data, self->batch->len, now_us);
+  g_array_set_size (self->batch, 0);
+  lk_bandwidth_tick (self->bandwidth, now_us);
+  /* what is known of the queue is old: to go on falling would tell the server of a congestion that nobody sees */
+  if (now_us - self->last_packet_us > SILENCE_US)
+    return;
+  lk_bandwidth_get_status (self->bandwidth, now_us, &status);
+  if (!is_congested (&status))
+    self->bps = status.target_bps;
+  else
+    self->bps = MAX (MIN (self->bps, MAX (status.acked_bps, status.target_bps)) * FALLING, FLOOR * status.acked_bps);
+  self->bps = MAX (self->bps, 1000);
+}
+
+static guint
+list_ssrcs (LkRemb * self, gint64 now_us, guint max, guint8 * data)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < self->n_sources && n < max; i++) {
+    guint32 ssrc = GUINT32_TO_BE (self->sources[i].ssrc);
+
+    if (now_us - self->sources[i].seen_us > SSRC_TIMEOUT_US)
+      continue;
+    memcpy (data + 4 * n++, &ssrc, 4);
+  }
+  return n;
+}
+
+/* draft-alvestrand-rmcat-remb-03 §2.2: the value is mantissa (18 bits) * 2 ^ exponent (6 bits). */
+static void
+write_head (guint8 * data, guint32 sender_ssrc, guint n_ssrcs, guint bps)
+{
+  guint exponent = 0;
+
+  while (bps >> exponent >= 1u << 18)
+    exponent++;
+  bps >>= exponent;
+  data[0] = 0x8f;               /* version 2, format 15: application layer feedback */
+  data[1] = 206;                /* payload-specific feedback */
+  data[2] = 0;
+  data[3] = (guint8) (4 + n_ssrcs);
+  data[4] = sender_ssrc >> 24;
+  data[5] = sender_ssrc >> 16;
+  data[6] = sender_ssrc >> 8;
+  data[7] = (guint8) sender_ssrc;
+  memset (data + 8, 0, 4);
+  memcpy (data + 12, "REMB", 4);
+  data[16] = (guint8) n_ssrcs;
+  data[17] = (guint8) (exponent << 2 | bps >> 16);
+  data[18] = (guint8) (bps >> 8);
+  data[19] = (guint8) bps;
+}
+
+gsize
+lk_remb_write (LkRemb * self, guint32 sender_ssrc, gint64 now_us, guint8 * data, gsize size)
+{
+  guint n_ssrcs;
+
+  update (self, now_us);
+  if (size < 24)
+    return 0;
+  n_ssrcs = list_ssrcs (self, now_us, (guint) MIN ((size - 20) / 4, LK_REMB_MAX_SSRCS), data + 20);
+  if (n_ssrcs == 0)
+    return 0;
+  write_head (data, sender_ssrc, n_ssrcs, (guint) self->bps);
+  return 20 + 4 * n_ssrcs;
+}
+
+guint
+lk_remb_bps (LkRemb * self)
+{
+  return (guint) self->bps;
+}
+
+void
+lk_remb_get_status (LkRemb * self, gint64 now_us, LkBandwidthStatus * status)
+{
+  lk_bandwidth_get_status (self->bandwidth, now_us, status);
+}
