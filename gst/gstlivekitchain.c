@@ -234,6 +234,8 @@ gst_livekit_chain_add_extensions (GstLiveKitChain * chain, GstElement * clock, g
       GST_LIVEKIT_EXTENSION_CAPTURE_TIME);
   if (codec->kind == LK_TRACK_AUDIO)
     add_extension (payloader, gst_livekit_rtp_audio_level_new (), GST_LIVEKIT_EXTENSION_AUDIO_LEVEL);
+  else
+    add_extension (payloader, make_extension ("rtphdrexttwcc", NULL, NULL), GST_LIVEKIT_EXTENSION_TWCC);
   if (codec->has_dependencies)
     add_extension (payloader, make_dependency (n_spatial_layers), GST_LIVEKIT_EXTENSION_DEPENDENCY);
   if (rid) {

@@ -34,9 +34,11 @@ enum
   GST_LIVEKIT_EXTENSION_MID = 1,        /* RFC 9143 */
   GST_LIVEKIT_EXTENSION_RID = 2,        /* RFC 8852 */
   GST_LIVEKIT_EXTENSION_REPAIRED_RID = 3,
+  GST_LIVEKIT_EXTENSION_TWCC = 4,       /* draft-holmer-rmcat-transport-wide-cc-extensions-01 */
   GST_LIVEKIT_EXTENSION_AUDIO_LEVEL = 5,
   GST_LIVEKIT_EXTENSION_CAPTURE_TIME = 6,
   GST_LIVEKIT_EXTENSION_DEPENDENCY = 7,
+  GST_LIVEKIT_EXTENSION_ABS_SEND_TIME = 8,      /* received only */
 };
 
 /* Ends with an entry whose encoding_name is NULL. Video first, in the order of preference for receiving. */

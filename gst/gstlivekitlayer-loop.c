@@ -92,6 +92,8 @@ gst_livekit_layer_detach_in_loop (GstLiveKitLayer * layer)
 {
   gst_livekit_layer_set_aligner_in_loop (layer, NULL, 0);
   gst_livekit_layer_set_open_in_loop (layer, FALSE, 0);
+  layer->has_room = TRUE;
+  gst_livekit_share_set_link (layer->share, NULL);
   gst_livekit_layer_set_watched_in_loop (layer, TRUE);
   layer->attached = NULL;
 }
@@ -174,11 +176,67 @@ gst_livekit_layer_set_muted_in_loop (GstLiveKitLayer * layer, gboolean muted)
   set_flag (layer, &layer->is_muted, muted, !muted);
 }
 
+static void
+update_watched (GstLiveKitLayer * layer)
+{
+  gboolean watched = layer->is_wanted && layer->has_room;
+
+  set_flag (layer, &layer->is_watched, watched, watched && layer->attached);
+  tell_active (layer);
+}
+
 void
 gst_livekit_layer_set_watched_in_loop (GstLiveKitLayer * layer, gboolean watched)
 {
-  set_flag (layer, &layer->is_watched, watched, watched && layer->attached);
-  tell_active (layer);
+  layer->is_wanted = watched;
+  update_watched (layer);
+}
+
+gboolean
+gst_livekit_layer_wants_to_send_in_loop (GstLiveKitLayer * layer)
+{
+  gboolean wants;
+
+  g_mutex_lock (&layer->lock);
+  wants = layer->is_open && !layer->is_muted && layer->is_wanted;
+  g_mutex_unlock (&layer->lock);
+  return wants;
+}
+
+GstLiveKitShare *
+gst_livekit_layer_get_share (GstLiveKitLayer * layer)
+{
+  return layer->share;
+}
+
+guint
+gst_livekit_layer_get_tagged_bitrate (GstLiveKitLayer * layer)
+{
+  guint bitrate;
+
+  g_mutex_lock (&layer->lock);
+  bitrate = layer->tag_bitrate;
+  g_mutex_unlock (&layer->lock);
+  return bitrate;
+}
+
+void
+gst_livekit_layer_set_share_in_loop (GstLiveKitLayer * layer, const LkAllocatorShare * given, gboolean is_limited)
+{
+  GstLiveKitShareChange change;
+
+  gst_livekit_share_apply_in_loop (layer->share, given, is_limited, &change);
+  if (layer->has_room != change.has_room) {
+    layer->has_room = change.has_room;
+    update_watched (layer);
+  }
+  if (change.thinning_begins)
+    layer->delegate.warning (layer, "The connection cannot carry this stream: only its key frames are sent.",
+        "let the encoder follow the pad's target-bitrate (livekitbitrate does it), or publish smaller layers",
+        layer->delegate_data);
+  if (change.has_target)
+    gst_livekit_share_set_obeyed_in_loop (layer->share,
+        layer->delegate.target_changed (layer, change.target_bps, layer->delegate_data));
 }
 
 gboolean

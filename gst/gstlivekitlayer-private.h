@@ -18,6 +18,7 @@ struct _GstLiveKitLayer
   LkTrackKind kind;
   GstLiveKitLayerDelegate delegate;
   gpointer delegate_data;
+  GstLiveKitShare *share;
 
   /* set while nothing streams */
   GstBin *host;                 /* not owned: owns the pad and so us */
@@ -57,6 +58,7 @@ struct _GstLiveKitLayer
   GstLiveKitChain *attached;              /* what the section is linked to */
   GstClockTime start_offset;
   gboolean is_active;
+  gboolean is_wanted, has_room; /* is_watched: both */
 };
 
 /* Any thread: whether its siblings have to wait for it. */

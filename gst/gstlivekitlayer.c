@@ -32,7 +32,8 @@ gst_livekit_layer_new (const gchar * pad_name, LkTrackKind kind, const GstLiveKi
   layer->kind = kind;
   layer->delegate = *delegate;
   layer->delegate_data = data;
-  layer->is_stopped = layer->is_flushing = layer->is_watched = TRUE;
+  layer->is_stopped = layer->is_flushing = layer->is_watched = layer->is_wanted = layer->has_room = TRUE;
+  layer->share = gst_livekit_share_new ();
   g_mutex_init (&layer->lock);
   g_cond_init (&layer->changed);
   return layer;
@@ -53,6 +54,7 @@ gst_livekit_layer_unref (GstLiveKitLayer * layer)
   g_assert (layer->chain == NULL);
   g_free (layer->pad_name);
   gst_clear_caps (&layer->caps);
+  gst_livekit_share_free (layer->share);
   g_clear_pointer (&layer->loop, lk_loop_unref);
   g_mutex_clear (&layer->lock);
   g_cond_clear (&layer->changed);
@@ -310,12 +312,14 @@ on_frame (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   GstLiveKitLayer *layer = data;
   GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
   gboolean is_delta = layer->kind == LK_TRACK_VIDEO && GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT);
+  gboolean fits = layer->kind != LK_TRACK_VIDEO || gst_livekit_share_admits (layer->share, is_delta);
   gboolean may_flow, drop, is_awaited;
 
   g_mutex_lock (&layer->lock);
   may_flow = layer->is_open && !layer->is_muted && layer->is_watched;
+  layer->needs_key_frame |= !fits;
   is_awaited = may_flow && layer->needs_key_frame && is_delta;
-  drop = !may_flow || is_awaited;
+  drop = !may_flow || is_awaited || !fits;
   if (layer->first_frame_us == 0)
     layer->first_frame_us = g_get_monotonic_time ();
   layer->n_measured_bytes += gst_buffer_get_size (buffer);
@@ -333,7 +337,7 @@ on_frame (GstPad * pad, GstPadProbeInfo * info, gpointer data)
     watch_for_b_frames (layer, buffer);
     watch_for_deafness (layer, !is_delta);
   }
-  if (is_awaited)
+  if (is_awaited && gst_livekit_share_may_resume (layer->share))
     gst_livekit_layer_want_key_frame (layer);
   if (!drop)
     align (layer, buffer);
@@ -383,7 +387,7 @@ gst_livekit_layer_start (GstLiveKitLayer * layer, GstBin * host, LkLoop * loop)
   g_mutex_lock (&layer->lock);
   layer->is_stopped = layer->is_flushing = FALSE;
   layer->is_open = layer->was_open = layer->is_muted = FALSE;
-  layer->is_watched = layer->needs_key_frame = TRUE;
+  layer->is_watched = layer->is_wanted = layer->has_room = layer->needs_key_frame = TRUE;
   layer->width = layer->height = layer->n_channels = layer->tag_bitrate = layer->n_unanswered = 0;
   layer->first_frame_us = layer->n_measured_bytes = 0;
   layer->is_red_refused = layer->is_stale = FALSE;
@@ -723,6 +727,7 @@ gst_livekit_layer_push (GstLiveKitLayer * layer, GstBuffer * buffer)
 
   if (!is_delta_unit (layer, buffer))
     count_spatial_layers (layer, buffer);
+  gst_livekit_share_count (layer->share, gst_buffer_get_size (buffer));
   flow = pass_gate (layer, buffer, &verdict);
   if (verdict.is_stale) {
     replace_chain (layer);
@@ -732,7 +737,7 @@ gst_livekit_layer_push (GstLiveKitLayer * layer, GstBuffer * buffer)
   feed = verdict.feed;
   if (flow != GST_FLOW_OK || verdict.drop) {
     gst_buffer_unref (buffer);
-    if (verdict.is_awaited) {
+    if (verdict.is_awaited && gst_livekit_share_may_resume (layer->share)) {
       watch_for_deafness (layer, FALSE);
       gst_livekit_layer_want_key_frame (layer);
     }

@@ -8,6 +8,7 @@
 #include <gst/gst.h>
 #include "gstlivekitaligner.h"
 #include "gstlivekitcodec.h"
+#include "gstlivekitshare.h"
 #include "lkloop.h"
 
 G_BEGIN_DECLS
@@ -31,6 +32,8 @@ typedef struct
   void (*published) (GstLiveKitLayer * layer, const gchar * sid, gpointer data);
   /* Room loop: whether what comes in is sent on: it is published, and somebody watches. */
   void (*active_changed) (GstLiveKitLayer * layer, gboolean is_active, gpointer data);
+  /* Room loop: upstream may make so many bit/s (0 = none, GST_LIVEKIT_TARGET_FREE). TRUE when somebody obeys. */
+  gboolean (*target_changed) (GstLiveKitLayer * layer, guint bps, gpointer data);
   /* Room loop: it is not published, and why. */
   void (*failed) (GstLiveKitLayer * layer, const GError * error, gpointer data);
 } GstLiveKitLayerDelegate;
@@ -96,6 +99,12 @@ void gst_livekit_layer_set_muted_in_loop (GstLiveKitLayer * layer, gboolean mute
 /* The room takes no redundancy: the format changes to Opus alone when more comes in. FALSE: there is none to leave out. */
 gboolean gst_livekit_layer_refuse_red_in_loop (GstLiveKitLayer * layer);
 void gst_livekit_layer_set_watched_in_loop (GstLiveKitLayer * layer, gboolean watched);
+/* It is open, watched and not muted, so that only the link may keep it from being sent. */
+gboolean gst_livekit_layer_wants_to_send_in_loop (GstLiveKitLayer * layer);
+GstLiveKitShare *gst_livekit_layer_get_share (GstLiveKitLayer * layer);
+/* What the link has for it. */
+void gst_livekit_layer_set_share_in_loop (GstLiveKitLayer * layer, const LkAllocatorShare * given, gboolean is_limited);
+guint gst_livekit_layer_get_tagged_bitrate (GstLiveKitLayer * layer);   /* 0 = unknown */
 void gst_livekit_layer_tell_published_in_loop (GstLiveKitLayer * layer, const gchar * sid);
 void gst_livekit_layer_tell_failed_in_loop (GstLiveKitLayer * layer, const GError * error);
 

@@ -21,6 +21,7 @@ typedef struct
   GstLiveKitLayerFormat format; /* when attached, else as it is just now */
   guint slot;                   /* NO_SLOT = not published */
   gboolean is_known;
+  guint nominal;                /* what its pad says when attached */
 } Member;
 
 struct _GstLiveKitLocalTrack
@@ -126,7 +127,7 @@ compare_pads (GstLiveKitLayer * a, GstLiveKitLayer * b)
 void
 gst_livekit_local_track_add_layer (GstLiveKitLocalTrack * track, GstLiveKitLayer * layer)
 {
-  Member member = { gst_livekit_layer_ref (layer), {0}, NO_SLOT, FALSE };
+  Member member = { gst_livekit_layer_ref (layer), {0}, NO_SLOT, FALSE, 0 };
   guint i = 0;
 
   lk_loop_assert_current (track->loop);
@@ -441,6 +442,8 @@ attach (GstLiveKitLocalTrack * track, Member * member, GError ** error)
   read_settings (track, member, &settings);
   gst_livekit_layer_set_dtx_in_loop (member->layer, settings.dtx);
   gst_livekit_layer_set_aligner_in_loop (member->layer, track->aligner, member->slot);
+  gst_livekit_share_set_link (gst_livekit_layer_get_share (member->layer), gst_livekit_peer_get_link (track->peer));
+  member->nominal = settings.bitrate;
   gst_livekit_track_settings_clear (&settings);
   return gst_livekit_peer_add_source_in_loop (track->peer, track->section, member->format.src_pad, member->format.ssrc,
       error);
@@ -682,6 +685,24 @@ gst_livekit_local_track_set_watched (GstLiveKitLocalTrack * track, const LkCodec
         gst_livekit_layer_set_watched_in_loop (member->layer, track->n_slots == 1 ? any : enabled[member->slot]);
     }
   }
+}
+
+guint
+gst_livekit_local_track_get_senders (GstLiveKitLocalTrack * track, GstLiveKitLayer ** layers, guint * nominal)
+{
+  guint n = 0;
+
+  if (track->kind != LK_TRACK_VIDEO)
+    return 0;
+  for (guint slot = 0; slot < track->n_slots && track->section; slot++) {
+    Member *member = member_in_slot (track, slot);
+
+    if (member == NULL || !gst_livekit_layer_wants_to_send_in_loop (member->layer))
+      continue;
+    layers[n] = member->layer;
+    nominal[n++] = member->nominal ? member->nominal : gst_livekit_layer_get_tagged_bitrate (member->layer);
+  }
+  return n;
 }
 
 void

@@ -42,6 +42,7 @@ enum
   SINK_PROP_BITRATE,
   SINK_PROP_TRACK_SID,
   SINK_PROP_ACTIVE,
+  SINK_PROP_TARGET_BITRATE,
   SINK_PROP_STATS,
   N_SINK_PROPERTIES
 };
@@ -122,6 +123,11 @@ gst_livekit_sink_pad_get_property (GObject * object, guint id, GValue * value, G
 
   if (id == SINK_PROP_STATS) {
     g_value_take_boxed (value, sink_pad_stats (self));
+    return;
+  }
+  if (id == SINK_PROP_TARGET_BITRATE) {
+    g_value_set_uint (value, self->layer ? gst_livekit_share_get_target (gst_livekit_layer_get_share (self->layer)) :
+        GST_LIVEKIT_TARGET_FREE);
     return;
   }
   if (id == SINK_PROP_ACTIVE) {
@@ -267,6 +273,16 @@ make_sink_state (void)
   sink_properties[SINK_PROP_ACTIVE] = g_param_spec_boolean ("active", "Active",
       "Published, and watched by somebody in this quality", FALSE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
   /**
+   * GstLiveKitSinkPad:target-bitrate:
+   *
+   * What the encoder may make now, as the connection is estimated to carry: video only. 0: nothing of this layer is sent. The largest
+   * number: no limit is known. Notifies, from the room's thread. The same goes upstream as a custom event `livekit-target-bitrate` with the
+   * field `bitrate` (uint).
+   */
+  sink_properties[SINK_PROP_TARGET_BITRATE] = g_param_spec_uint ("target-bitrate", "Target bitrate",
+      "Bit/s that the encoder may make now (0 = none, the largest number = no limit is known)", 0, G_MAXUINT,
+      GST_LIVEKIT_TARGET_FREE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+  /**
    * GstLiveKitSinkPad:stats:
    *
    * ssrc, width, height (uint); active (boolean); frames-sent, bytes-sent, frames-dropped, key-frames-sent,
@@ -345,6 +361,18 @@ gst_livekit_sink_pad_set_sid (GstLiveKitSinkPad * self, const gchar * sid)
   self->track_sid = g_strdup (sid);
   GST_OBJECT_UNLOCK (self);
   g_object_notify_by_pspec (G_OBJECT (self), sink_properties[SINK_PROP_TRACK_SID]);
+}
+
+gboolean
+gst_livekit_sink_pad_tell_target (GstLiveKitSinkPad * self, guint bps)
+{
+  GParamSpec *pspec = sink_properties[SINK_PROP_TARGET_BITRATE];
+  gboolean is_heard = g_signal_has_handler_pending (self, g_signal_lookup ("notify", G_TYPE_OBJECT),
+      g_quark_from_static_string (pspec->name), FALSE);
+
+  g_object_notify_by_pspec (G_OBJECT (self), pspec);
+  return gst_pad_push_event (GST_PAD (self), gst_event_new_custom (GST_EVENT_CUSTOM_UPSTREAM,
+          gst_structure_new (GST_LIVEKIT_TARGET_EVENT, "bitrate", G_TYPE_UINT, bps, NULL))) || is_heard;
 }
 
 void

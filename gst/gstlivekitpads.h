@@ -25,6 +25,8 @@ void gst_livekit_sink_pad_get_settings (GstLiveKitSinkPad * pad, GstLiveKitTrack
 LkTrackKind gst_livekit_sink_pad_get_kind (GstLiveKitSinkPad * pad);
 void gst_livekit_sink_pad_set_sid (GstLiveKitSinkPad * pad, const gchar * sid);
 void gst_livekit_sink_pad_set_muted (GstLiveKitSinkPad * pad, gboolean muted);  /* from the room */
+/* Upstream may make so many bit/s: tells it by property and event. TRUE when somebody cares. */
+gboolean gst_livekit_sink_pad_tell_target (GstLiveKitSinkPad * pad, guint bps);
 void gst_livekit_sink_pad_tell_active (GstLiveKitSinkPad * pad);
 /* TRUE the first time after a reset: EOS of this pad is to be counted. */
 gboolean gst_livekit_sink_pad_take_eos (GstLiveKitSinkPad * pad);

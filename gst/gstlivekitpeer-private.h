@@ -7,6 +7,7 @@
 
 #include <gst/sdp/sdp.h>
 #include <gst/webrtc/webrtc.h>
+#include "gstlivekitlink.h"
 #include "gstlivekitreceivegate.h"
 
 G_BEGIN_DECLS
@@ -43,6 +44,7 @@ struct _GstLiveKitPeer
   GstElement *webrtcbin;        /* owned */
   GstLiveKitPeerRole role;
   GstLiveKitReceiveGate *gate;
+  GstLiveKitLink *link;
 
   /* room loop only */
   GstLiveKitPeerDelegate delegate;

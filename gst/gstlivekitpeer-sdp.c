@@ -258,6 +258,10 @@ edit_offer (GstLiveKitPeer * peer, GstSDPMessage * sdp, gboolean wire)
         gst_livekit_sdp_set_direction (media, "inactive");
     } else if (find_recv_section (peer, mid)) {
       gst_livekit_sdp_write_codecs (media, NULL, TRUE);
+      if (g_strcmp0 (gst_sdp_media_get_media (media), "video") == 0) {
+        gst_livekit_sdp_add_extension (media, GST_LIVEKIT_EXTENSION_TWCC, GST_LIVEKIT_TWCC_URI);
+        gst_livekit_sdp_add_extension (media, GST_LIVEKIT_EXTENSION_ABS_SEND_TIME, GST_LIVEKIT_ABS_SEND_TIME_URI);
+      }
     }
   }
 }
@@ -472,6 +476,23 @@ local_answer_set_in_loop (GstLiveKitPeer * peer, gpointer unused)
   peer->offer_is_outstanding = FALSE;
 }
 
+/* webrtcbin answers without any. */
+static void
+answer_extensions (GstLiveKitPeer * peer, GstSDPMedia * media, const GstSDPMedia * offered)
+{
+  static const gchar *const uris[] = { GST_LIVEKIT_TWCC_URI, GST_LIVEKIT_ABS_SEND_TIME_URI };
+
+  for (guint i = 0; i < G_N_ELEMENTS (uris); i++) {
+    guint id = gst_livekit_sdp_find_extension (offered, uris[i]);
+
+    if (id == 0)
+      continue;
+    gst_livekit_sdp_add_extension (media, id, uris[i]);
+    if (uris[i] == uris[1])
+      gst_livekit_link_set_abs_send_time_id (peer->link, id);
+  }
+}
+
 /* webrtcbin answers with one codec, and the server takes no other later than in the first section of a kind. */
 static void
 edit_local_answer (GstLiveKitPeer * peer)
@@ -485,6 +506,7 @@ edit_local_answer (GstLiveKitPeer * peer)
       continue;
     payload_type = atoi (gst_sdp_media_get_format (media, 0));
     gst_livekit_sdp_answer_codecs (media, offered, gst_livekit_codec_from_payload_type (payload_type));
+    answer_extensions (peer, media, offered);
   }
 }
 

@@ -64,6 +64,9 @@ section_caps (GstLiveKitSendSection * section, guint32 ssrc)
   add_extension_field (caps, GST_LIVEKIT_EXTENSION_CAPTURE_TIME, GST_LIVEKIT_CAPTURE_TIME_URI);
   if (codec->kind == LK_TRACK_AUDIO)
     add_extension_field (caps, GST_LIVEKIT_EXTENSION_AUDIO_LEVEL, GST_LIVEKIT_AUDIO_LEVEL_URI);
+  /* Not on audio: the server does not report it, and all of it would seem lost. */
+  if (codec->kind == LK_TRACK_VIDEO)
+    add_extension_field (caps, GST_LIVEKIT_EXTENSION_TWCC, GST_LIVEKIT_TWCC_URI);
   if (codec->has_dependencies)
     add_extension_field (caps, GST_LIVEKIT_EXTENSION_DEPENDENCY, GST_LIVEKIT_DEPENDENCY_URI);
   if (section->n_layers == 1) {
@@ -135,34 +138,47 @@ on_joint_query (GstPad * joint, GstObject * parent, GstQuery * query)
 
 /* --- sources --- */
 
-static GstPad *
-joint_of (GstPad * source)
+/* Keeps both while somebody is in the source's chain function. */
+typedef struct
 {
-  return gst_pad_get_element_private (source);
+  GstPad *joint;
+  GstLiveKitLink *link;         /* NULL: audio, which waits for nothing */
+} Source;
+
+static void
+source_data_free (gpointer data)
+{
+  Source *source = data;
+
+  gst_object_unref (source->joint);
+  g_clear_pointer (&source->link, gst_livekit_link_unref);
+  g_free (source);
 }
 
 /* Each source has a thread of its own. */
 static GstFlowReturn
-on_source_buffer (GstPad * source, GstObject * parent, GstBuffer * buffer)
+on_source_buffer (GstPad * pad, GstObject * parent, GstBuffer * buffer)
 {
-  GstPad *joint = joint_of (source);
+  Source *source = gst_pad_get_element_private (pad);
   GstFlowReturn flow;
 
-  GST_PAD_STREAM_LOCK (joint);
-  flow = gst_pad_push (joint, buffer);
-  GST_PAD_STREAM_UNLOCK (joint);
+  if (source->link)
+    return gst_livekit_link_send (source->link, source->joint, buffer);
+  GST_PAD_STREAM_LOCK (source->joint);
+  flow = gst_pad_push (source->joint, buffer);
+  GST_PAD_STREAM_UNLOCK (source->joint);
   return flow;
 }
 
+/* Taken apart: each packet has its time, and 1.22 writes no transport-wide numbers into lists. */
 static GstFlowReturn
-on_source_list (GstPad * source, GstObject * parent, GstBufferList * list)
+on_source_list (GstPad * pad, GstObject * parent, GstBufferList * list)
 {
-  GstPad *joint = joint_of (source);
-  GstFlowReturn flow;
+  GstFlowReturn flow = GST_FLOW_OK;
 
-  GST_PAD_STREAM_LOCK (joint);
-  flow = gst_pad_push_list (joint, list);
-  GST_PAD_STREAM_UNLOCK (joint);
+  for (guint i = 0; i < gst_buffer_list_length (list) && flow == GST_FLOW_OK; i++)
+    flow = on_source_buffer (pad, parent, gst_buffer_ref (gst_buffer_list_get (list, i)));
+  gst_buffer_list_unref (list);
   return flow;
 }
 
@@ -174,11 +190,10 @@ on_source_event (GstPad * source, GstObject * parent, GstEvent * event)
   return TRUE;
 }
 
-/* Keeps the joint while somebody is in the source's chain function. */
 static GQuark
-joint_quark (void)
+source_quark (void)
 {
-  return g_quark_from_static_string ("gst-livekit-joint");
+  return g_quark_from_static_string ("gst-livekit-source");
 }
 
 static GQuark
@@ -191,10 +206,13 @@ gboolean
 gst_livekit_peer_add_source_in_loop (GstLiveKitPeer * peer, GstLiveKitSendSection * section, GstPad * src_pad,
     guint32 ssrc, GError ** error)
 {
-  GstPad *source = gst_livekit_inner_pad_new (NULL, section->joint, on_source_buffer, on_source_event);
+  Source *data = g_new (Source, 1);
+  GstPad *source = gst_livekit_inner_pad_new (NULL, data, on_source_buffer, on_source_event);
 
   lk_loop_assert_current (peer->loop);
-  g_object_set_qdata_full (G_OBJECT (source), joint_quark (), gst_object_ref (section->joint), gst_object_unref);
+  *data = (Source) {
+  gst_object_ref (section->joint), section->codec->kind == LK_TRACK_VIDEO ? gst_livekit_link_ref (peer->link) : NULL};
+  g_object_set_qdata_full (G_OBJECT (source), source_quark (), data, source_data_free);
   g_object_set_qdata (G_OBJECT (source), ssrc_quark (), GUINT_TO_POINTER (ssrc));
   gst_pad_set_chain_list_function (source, on_source_list);
   g_ptr_array_add (section->sources, source);
@@ -378,6 +396,7 @@ gst_livekit_peer_close_section_in_loop (GstLiveKitPeer * peer, GstLiveKitSendSec
   for (guint i = 0; i < section->sources->len; i++)
     remove_source (peer, g_ptr_array_index (section->sources, i));
   g_ptr_array_set_size (section->sources, 0);
+  gst_livekit_link_forget (peer->link, section->joint);
   section->is_open = FALSE;
   section->data = NULL;
 }

@@ -140,6 +140,8 @@ connection_state_in_turn (GstLiveKitPeer * peer, gpointer unused)
       gst_livekit_peer_verify_in_loop (peer);
       if (peer->has_failed)
         return;
+      if (peer->was_connected)
+        gst_livekit_link_reset (peer->link);
       peer->is_connected = peer->was_connected = TRUE;
       peer->delegate.connected (peer, peer->delegate_data);
       return;
@@ -382,7 +384,7 @@ on_rtpbin_new_jitterbuffer (GstElement * rtpbin, GstElement * jitterbuffer, guin
 }
 
 static void
-set_up_rtpsession (GstElement * rtpsession)
+set_up_rtpsession (GstLiveKitPeer * peer, GstElement * rtpsession)
 {
   g_autoptr (GObject) session = NULL;
 
@@ -393,6 +395,7 @@ set_up_rtpsession (GstElement * rtpsession)
   g_object_set (rtpsession, "rtcp-sync-send-time", FALSE, NULL);
   g_object_get (rtpsession, "internal-session", &session, NULL);
   g_object_set (session, "bandwidth", (gdouble) RTCP_BANDWIDTH, NULL);
+  gst_livekit_link_attach_session (peer->link, rtpsession);
 }
 
 /* webrtcbin 1.22's funnel knows only the SSRC of its caps, and loses requests for the other layers. */
@@ -427,13 +430,14 @@ add_extension (GstElement * element, const gchar * name, guint id)
 /* webrtcbin hands it its extensions too late: until the second negotiation retransmissions would name no layer, and the
  * server would take them for new streams. */
 static void
-set_up_rtx (GstElement * rtxsend)
+set_up_rtx (GstLiveKitPeer * peer, GstElement * rtxsend)
 {
   /* After an outage the server asks for all that it has missed. What is older than a second would come in a burst, to
    * which a receiver's jitter buffer sets its clock anew: sound and picture are seconds apart then. */
   g_object_set (rtxsend, "max-size-packets", 0, "max-size-time", RTX_MAX_AGE_MS, NULL);
   add_extension (rtxsend, "rtphdrextstreamid", GST_LIVEKIT_EXTENSION_RID);
   add_extension (rtxsend, "rtphdrextrepairedstreamid", GST_LIVEKIT_EXTENSION_REPAIRED_RID);
+  gst_livekit_link_attach_rtx (peer->link, rtxsend);
 }
 
 static void
@@ -451,11 +455,11 @@ on_webrtcbin_deep_element_added (GstBin * webrtcbin, GstBin * parent, GstElement
   else if (g_str_equal (name, "rtpssrcdemux"))
     gst_livekit_receive_gate_set_demux (peer->gate, element);
   else if (g_str_equal (name, "rtpsession"))
-    set_up_rtpsession (element);
+    set_up_rtpsession (peer, element);
   else if (g_str_equal (name, "rtpfunnel"))
     watch_funnel (peer, element);
   else if (g_str_equal (name, "rtprtxsend"))
-    set_up_rtx (element);
+    set_up_rtx (peer, element);
   else if (g_str_equal (name, "rtpbin"))
     g_signal_connect (element, "new-jitterbuffer", G_CALLBACK (on_rtpbin_new_jitterbuffer), NULL);
   else if (g_str_equal (name, "clocksync"))
@@ -512,6 +516,18 @@ connect_signals (GstLiveKitPeer * peer)
 }
 
 static void
+congested_in_loop (GstLiveKitPeer * peer, gpointer unused)
+{
+  peer->delegate.congested (peer, peer->delegate_data);
+}
+
+static void
+on_link_congested (gpointer data)
+{
+  gst_livekit_peer_post (data, congested_in_loop, NULL, NULL);
+}
+
+static void
 recv_section_free (gpointer data)
 {
   GstLiveKitRecvSection *section = data;
@@ -552,6 +568,10 @@ gst_livekit_peer_new (GstBin * host, LkLoop * loop, const GstLiveKitPeerConfig *
   peer->webrtcbin = gst_object_ref_sink (webrtcbin);
   peer->role = config->role;
   peer->gate = gst_livekit_receive_gate_new ();
+  peer->link = gst_livekit_link_new (on_link_congested, gst_livekit_peer_ref (peer),
+      (GDestroyNotify) gst_livekit_peer_unref);
+  if (config->role == GST_LIVEKIT_PEER_BOTH)
+    gst_livekit_link_set_abs_send_time_id (peer->link, GST_LIVEKIT_EXTENSION_ABS_SEND_TIME);
   peer->delegate = *delegate;
   peer->delegate_data = data;
   peer->send_sections = g_ptr_array_new_with_free_func (gst_livekit_send_section_free);
@@ -594,6 +614,7 @@ gst_livekit_peer_unref (GstLiveKitPeer * peer)
   g_hash_table_unref (peer->senders);
   g_mutex_clear (&peer->senders_lock);
   gst_livekit_receive_gate_unref (peer->gate);
+  gst_livekit_link_unref (peer->link);
   gst_clear_object (&peer->webrtcbin);
   lk_loop_unref (peer->loop);
   g_free (peer);
@@ -603,6 +624,7 @@ typedef struct
 {
   GstElement *webrtcbin;
   GstBin *host;
+  GstLiveKitLink *link;
   GDestroyNotify done;
   gpointer data;
 } TearDown;
@@ -627,6 +649,8 @@ tear_down_thread (gpointer data)
 
   finish_operations (job->webrtcbin);
   gst_element_set_state (job->webrtcbin, GST_STATE_NULL);
+  gst_livekit_link_stop (job->link);
+  gst_livekit_link_unref (job->link);
   if (GST_OBJECT_PARENT (job->webrtcbin) == GST_OBJECT_CAST (job->host))
     gst_bin_remove (job->host, job->webrtcbin);
   gst_object_unref (job->webrtcbin);
@@ -651,7 +675,7 @@ gst_livekit_peer_close_in_loop (GstLiveKitPeer * peer, GDestroyNotify done, gpoi
   g_signal_handlers_disconnect_by_data (peer->webrtcbin, peer);
   /* Whatever may still hold the peer, a promise that webrtcbin has lost for instance, does not hold webrtcbin. */
   *job = (TearDown) {
-  g_steal_pointer (&peer->webrtcbin), gst_object_ref (peer->host), done, data};
+  g_steal_pointer (&peer->webrtcbin), gst_object_ref (peer->host), gst_livekit_link_ref (peer->link), done, data};
   g_ptr_array_set_size (peer->send_sections, 0);
   g_thread_unref (g_thread_new ("livekit-teardown", tear_down_thread, job));
 }
@@ -660,6 +684,12 @@ gboolean
 gst_livekit_peer_is_connected (GstLiveKitPeer * peer)
 {
   return peer->is_connected;
+}
+
+GstLiveKitLink *
+gst_livekit_peer_get_link (GstLiveKitPeer * peer)
+{
+  return peer->link;
 }
 
 static void

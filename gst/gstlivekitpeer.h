@@ -6,6 +6,7 @@
 
 #include <gst/gst.h>
 #include "gstlivekitcodec.h"
+#include "gstlivekitlink.h"
 #include "gstlivekitsync.h"
 #include "lkloop.h"
 
@@ -39,6 +40,8 @@ typedef struct
   /* ICE and DTLS are up, and the certificate is the one that the remote description names. */
   void (*connected) (GstLiveKitPeer * peer, gpointer data);
   void (*disconnected) (GstLiveKitPeer * peer, gpointer data);
+  /* What is sent has filled the path. */
+  void (*congested) (GstLiveKitPeer * peer, gpointer data);
   /* The peer is beyond repair and must be replaced. */
   void (*failed) (GstLiveKitPeer * peer, const gchar * why, gpointer data);
   /* The server took @section (or refused it), and media may be sent once the peer is connected. @section_data is what
@@ -62,6 +65,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstLiveKitPeer, gst_livekit_peer_unref)
 void gst_livekit_peer_close_in_loop (GstLiveKitPeer * peer, GDestroyNotify done, gpointer data);
 
 gboolean gst_livekit_peer_is_connected (GstLiveKitPeer * peer);
+GstLiveKitLink *gst_livekit_peer_get_link (GstLiveKitPeer * peer);
 
 /* Sending. A section is an m-line of ours with the sink pad behind it; a closed one of the same shape is used again,
  * since webrtcbin cannot give one back. With one layer, @ssrc is what its packets carry; with more, each source has the

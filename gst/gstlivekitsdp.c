@@ -230,6 +230,9 @@ write_codec (GstSDPMedia * media, const GstLiveKitCodec * codec)
   if (codec->kind == LK_TRACK_VIDEO) {
     add_attribute (media, "rtcp-fb", "%u nack pli", pt);
     add_attribute (media, "rtcp-fb", "%u ccm fir", pt);
+    /* The first for both directions, the second for what comes: the server uses either (docs/bandwidth.md). */
+    add_attribute (media, "rtcp-fb", "%u transport-cc", pt);
+    add_attribute (media, "rtcp-fb", "%u goog-remb", pt);
   }
   if (rtx) {
     g_snprintf (format, sizeof format, "%u", rtx);
@@ -361,6 +364,30 @@ gst_livekit_sdp_write_msid (GstSDPMedia * media, const gchar * stream, const gch
     }
   }
   gst_sdp_media_add_attribute (media, "msid", msid);
+}
+
+guint
+gst_livekit_sdp_find_extension (const GstSDPMedia * media, const gchar * uri)
+{
+  for (guint i = 0; i < gst_sdp_media_attributes_len (media); i++) {
+    const GstSDPAttribute *attr = gst_sdp_media_get_attribute (media, i);
+    const gchar *field = g_str_equal (attr->key, "extmap") && attr->value ? strchr (attr->value, ' ') : NULL;
+    guint64 id;
+
+    if (field == NULL || !g_str_has_prefix (field + 1, uri) || (field[1 + strlen (uri)] & ~' ') != 0)
+      continue;
+    id = g_ascii_strtoull (attr->value, NULL, 10);
+    /* RFC 8285: one-byte headers have 1 to 14. */
+    return id <= 14 ? (guint) id : 0;
+  }
+  return 0;
+}
+
+void
+gst_livekit_sdp_add_extension (GstSDPMedia * media, guint id, const gchar * uri)
+{
+  if (gst_livekit_sdp_find_extension (media, uri) == 0)
+    add_attribute (media, "extmap", "%u %s", id, uri);
 }
 
 void

@@ -35,6 +35,9 @@ void gst_livekit_sdp_prefer_codec (GstSDPMedia * media, const GstLiveKitCodec * 
 void gst_livekit_sdp_hide_red (GstSDPMessage * sdp);
 /* Gives every `a=ssrc:N msid:` and the `a=msid` line this stream and track id. */
 void gst_livekit_sdp_write_msid (GstSDPMedia * media, const gchar * stream, const gchar * track);
+/* a=extmap. find: 0 = it is not there. */
+void gst_livekit_sdp_add_extension (GstSDPMedia * media, guint id, const gchar * uri);
+guint gst_livekit_sdp_find_extension (const GstSDPMedia * media, const gchar * uri);
 void gst_livekit_sdp_set_ice_credentials (GstSDPMessage * sdp, const gchar * ufrag, const gchar * pwd);
 
 /* SSRCs that the description declares, as a set of GUINT_TO_POINTER. */

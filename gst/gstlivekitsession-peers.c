@@ -151,6 +151,12 @@ gst_livekit_session_check_silence_in_loop (GstLiveKitSession * session)
 }
 
 static void
+on_peer_congested (GstLiveKitPeer * peer, gpointer data)
+{
+  gst_livekit_session_tick_bandwidth_in_loop (data);
+}
+
+static void
 on_peer_failed (GstLiveKitPeer * peer, const gchar * why, gpointer data)
 {
   lk_room_transport_failed_in_loop (((GstLiveKitSession *) data)->room, why);
@@ -198,6 +204,7 @@ static const GstLiveKitPeerDelegate peer_delegate = {
   .local_candidate = on_peer_local_candidate,
   .connected = on_peer_connected,
   .disconnected = on_peer_disconnected,
+  .congested = on_peer_congested,
   .failed = on_peer_failed,
   .section_negotiated = on_peer_section_negotiated,
   .pad_added = on_peer_pad_added,

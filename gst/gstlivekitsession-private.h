@@ -5,6 +5,7 @@
 
 #include "gstlivekitcore.h"
 #include "gstlivekitsession.h"
+#include "lkallocator.h"
 #include "lktlsrelay.h"
 
 G_BEGIN_DECLS
@@ -17,6 +18,14 @@ typedef struct
   guint latency_ms;
   GstLiveKitRemoteTrackFlags remote_track_flags;
 } GstLiveKitSessionUser;
+
+/* The last livekit-bandwidth message of a direction. */
+typedef struct
+{
+  gint64 told_us;
+  guint estimate_bps;
+  const gchar *limited_by;      /* constant */
+} GstLiveKitBandwidthTold;
 
 struct _GstLiveKitSession
 {
@@ -67,6 +76,9 @@ struct _GstLiveKitSession
   GstStructure *local_message;  /* what has been told of ourselves, or NULL */
   gint64 started_us, joined_us, connected_us, first_media_us;
   guint n_joins, n_dead_peers;
+  LkAllocator *allocator;
+  GstLiveKitLinkStatus up_status, down_status;
+  GstLiveKitBandwidthTold up_told, down_told;
 
   /* stop_lock */
   GMutex stop_lock;
@@ -152,6 +164,10 @@ void gst_livekit_session_tell_muted_in_loop (GstLiveKitSession * session, GstLiv
 GstStructure *gst_livekit_session_track_message (const gchar * action, const LkPublication * publication);
 void gst_livekit_session_tell_track (GstLiveKitSession * session, const gchar * action,
     const LkPublication * publication);
+
+/* gstlivekitsession-bandwidth.c, room loop. Ten times a second. */
+void gst_livekit_session_tick_bandwidth_in_loop (GstLiveKitSession * session);
+void gst_livekit_session_add_bandwidth_stats (GstLiveKitSession * session, GstStructure * stats);
 
 /* gstlivekitstats.c, room loop */
 void gst_livekit_session_update_stats_in_loop (GstLiveKitSession * session);

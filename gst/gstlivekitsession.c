@@ -35,6 +35,7 @@ gst_livekit_session_new (GstLiveKitRegistry * registry)
   session->element = GST_ELEMENT (session->core);
   session->registry = registry ? g_object_ref (registry) : NULL;
   session->loop = lk_loop_new ("livekit");
+  session->allocator = lk_allocator_new ();
   session->start_offset = GST_CLOCK_TIME_NONE;
   session->layers = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_livekit_layer_unref);
   session->local_tracks = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_livekit_local_track_free);
@@ -105,6 +106,7 @@ gst_livekit_session_unref (GstLiveKitSession * session)
   g_ptr_array_unref (session->orphans);
   gst_livekit_sync_unref (session->sync);
   g_ptr_array_unref (session->relays);
+  lk_allocator_free (session->allocator);
   g_hash_table_unref (session->waiting_pads);
   g_clear_pointer (&session->mid_to_track, g_hash_table_unref);
   g_free (session->server_url);
@@ -136,6 +138,7 @@ tick_in_loop (gpointer data)
   session->tick = lk_loop_post_after (session->loop, TICK_MS, tick_in_loop, session, NULL);
   gst_livekit_session_tick_tracks_in_loop (session);
   gst_livekit_session_check_silence_in_loop (session);
+  gst_livekit_session_tick_bandwidth_in_loop (session);
   if (n % every == 0)
     gst_livekit_session_update_stats_in_loop (session);
 }

@@ -105,6 +105,15 @@ on_layer_active_changed (GstLiveKitLayer * layer, gboolean is_active, gpointer d
               "pad", G_TYPE_STRING, gst_livekit_layer_get_pad_name (layer), NULL)));
 }
 
+static gboolean
+on_layer_target_changed (GstLiveKitLayer * layer, guint bps, gpointer data)
+{
+  g_autoptr (GstLiveKitSinkPad) pad = pad_of_layer (data, layer);
+
+  GST_DEBUG_OBJECT (data, "pad=%s target-bitrate=%u", gst_livekit_layer_get_pad_name (layer), bps);
+  return pad && gst_livekit_sink_pad_tell_target (pad, bps);
+}
+
 static void
 publish_again_in_loop (GstLiveKitLayer * layer, gpointer data)
 {
@@ -142,6 +151,7 @@ static const GstLiveKitLayerDelegate layer_delegate = {
   .size_changed = on_layer_size_changed,
   .published = on_layer_published,
   .active_changed = on_layer_active_changed,
+  .target_changed = on_layer_target_changed,
   .failed = on_layer_failed,
 };
 

@@ -95,6 +95,7 @@ publish_snapshot (GstLiveKitSession * session, const GstStructure * webrtc)
 
   add_local_tracks (session, stats);
   add_remote_tracks (session, stats);
+  gst_livekit_session_add_bandwidth_stats (session, stats);
   if (webrtc)
     gst_structure_set (stats, "webrtc", GST_TYPE_STRUCTURE, webrtc, NULL);
   GST_OBJECT_LOCK (session->core);

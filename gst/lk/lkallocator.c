@@ -150,6 +150,14 @@ judge_layers (LkAllocator * self, gdouble video_bps, gboolean is_congested, gint
   return has_changed;
 }
 
+guint
+lk_allocator_with_headers (guint bps)
+{
+  gdouble packets = MAX (bps / 8.0 / PACKET_BYTES, FRAMES_PER_SECOND);
+
+  return (guint) MIN (bps + packets * HEADER_BYTES * 8, G_MAXUINT);
+}
+
 /* What is left of @bps without the headers of the packets that it needs. */
 static guint
 without_headers (guint bps)

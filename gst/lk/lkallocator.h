@@ -56,6 +56,9 @@ typedef struct
   gboolean has_changed;         /* some layer went on or off */
 } LkAllocation;
 
+/* What @bps of an encoder are with the headers of their packets. */
+guint lk_allocator_with_headers (guint bps);
+
 LkAllocator *lk_allocator_new (void);
 void lk_allocator_free (LkAllocator * self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LkAllocator, lk_allocator_free);

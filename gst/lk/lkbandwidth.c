@@ -93,6 +93,7 @@ struct _LkBandwidth
   LkRate media, padding;
   guint n_outstanding;
   gint64 silence_us;
+  gdouble before_silence_bps;
 
   /* congestion: from the first decrease until the queue is gone */
   gboolean is_congested, was_congested;
@@ -532,6 +533,11 @@ lk_bandwidth_feedback (LkBandwidth * self, const LkBandwidthPacket * packets, gu
     return;
   self->feedback_us = self->silence_us = self->now_us;
   self->n_outstanding = 0;
+  /* a path that was gone, not one that was full: that would have been seen */
+  if (self->reason == LK_BANDWIDTH_SILENCE) {
+    set_target (self, MAX (self->target_bps, (self->was_congested ? SILENCE_FACTOR : 1) * self->before_silence_bps));
+    self->reason = LK_BANDWIDTH_STEADY;
+  }
   decide (self);
 }
 
@@ -550,10 +556,9 @@ check_silence (LkBandwidth * self)
   self->silence_us = self->now_us;
   if (self->n_outstanding < SILENCE_PACKETS)
     return;
-  if (self->capacity_bps == 0)
-    self->capacity_bps = (guint) self->target_bps;
+  if (self->reason != LK_BANDWIDTH_SILENCE)
+    self->before_silence_bps = self->target_bps;
   set_target (self, self->target_bps * SILENCE_FACTOR);
-  self->was_congested = TRUE;
   fail_probe (self);
   self->reason = LK_BANDWIDTH_SILENCE;
 }

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#define FALLING 0.985
+/* A second, in steps of at most LK_REMB_INTERVAL_US. */
+#define FALLING 0.15
 #define FLOOR 0.7
 #define CONGESTED_LOSS 0.05
 #define CONGESTED_QUEUE_US 60000
@@ -40,6 +41,7 @@ struct _LkRemb
   gint balance;                 /* packets expected and not arrived; below 0 when late ones came */
   gint64 last_packet_us;
   gdouble bps;
+  gint64 written_us;
 };
 
 LkRemb *
@@ -167,7 +169,9 @@ static void
 update (LkRemb * self, gint64 now_us)
 {
   LkBandwidthStatus status;
+  gdouble falling = 1 - FALLING * CLAMP (now_us - self->written_us, 0, LK_REMB_INTERVAL_US) / G_USEC_PER_SEC;
 
+  self->written_us = now_us;
   for (guint i = 0; i < self->batch->len; i++) {
     LkBandwidthPacket *packet = &g_array_index (self->batch, LkBandwidthPacket, i);
 
@@ -185,7 +189,7 @@ update (LkRemb * self, gint64 now_us)
   if (!is_congested (&status))
     self->bps = status.target_bps;
   else
-    self->bps = MAX (MIN (self->bps, MAX (status.acked_bps, status.target_bps)) * FALLING, FLOOR * status.acked_bps);
+    self->bps = MAX (MIN (self->bps, MAX (status.acked_bps, status.target_bps)) * falling, FLOOR * status.acked_bps);
   self->bps = MAX (self->bps, 1000);
 }
 

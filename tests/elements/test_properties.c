@@ -69,6 +69,7 @@ static const Row of_sink_pad[] = {
   {"bitrate", "guint", "0", READY},
   {"track-sid", "gchararray", NULL, READ_ONLY},
   {"active", "gboolean", "FALSE", READ_ONLY},
+  {"target-bitrate", "guint", "4294967295", READ_ONLY},
   {"stats", "GstStructure", "*", READ_ONLY},
 };
 

@@ -408,7 +408,8 @@ GST_START_TEST (test_write_codecs)
   fail_unless_equals_int (count_attributes (video, "fmtp", "97 apt=96"), 1);
   fail_unless_equals_int (count_attributes (video, "fmtp", ""), 1);
   fail_unless_equals_int (count_attributes (video, "rtcp-fb", "96 nack pli"), 1);
-  fail_unless_equals_int (count_attributes (video, "rtcp-fb", ""), 3);
+  fail_unless_equals_int (count_attributes (video, "rtcp-fb", ""), 5);
+  fail_unless_equals_int (count_attributes (video, "rtcp-fb", "96 transport-cc"), 1);
   gst_livekit_sdp_write_codecs (video, vp8, TRUE);
   fail_unless_formats (video, "96 97 108 109 98 99 35 36 116 117");
   gst_livekit_sdp_write_codecs (video, NULL, TRUE);
