@@ -48,6 +48,7 @@ plugin_init (GstPlugin * plugin)
   gboolean ok = GST_ELEMENT_REGISTER (livekitsink, plugin);
 
   ok = GST_ELEMENT_REGISTER (livekitsrc, plugin) && ok;
+  ok = GST_ELEMENT_REGISTER (livekitbitrate, plugin) && ok;
   ok = GST_ELEMENT_REGISTER (livekitrtpav1pay, plugin) && ok;
   ok = GST_ELEMENT_REGISTER (livekitrtpav1depay, plugin) && ok;
   ok = GST_ELEMENT_REGISTER (livekitrtpredpay, plugin) && ok;
