@@ -34,6 +34,13 @@
 #define NACK_SHARE 0.1
 #define NACK_PACKET_BITS 9600
 #define NACK_BURST 10.0
+/* The least time between two reports of ours. What comes is repaired in time only when requests are not held back by the report
+ * before; who only sends has nothing to ask, and on a small path a hundred reports a second take a large part of it. */
+#define REPORTS_RECEIVING (20 * GST_MSECOND)
+#define REPORTS_SMALL (100 * GST_MSECOND)
+#define REPORTS_SENDING (250 * GST_MSECOND)
+#define SMALL_BPS 1000000
+#define RECEIVING_US (5 * G_TIME_SPAN_SECOND)
 /* The server looks at the trend of some ten values. */
 #define REMB_CONGESTED_US 50000
 
@@ -66,7 +73,7 @@ struct _GstLiveKitLink
   GDestroyNotify destroy;
 
   /* atomic */
-  gint abs_send_time_id;
+  gint abs_send_time_id, has_received;
 
   /* lock; never held while calling out */
   GMutex lock;
@@ -107,7 +114,11 @@ struct _GstLiveKitLink
   gdouble nacks;                /* tokens */
   gint64 nacks_us;
 
-  GWeakRef rtxsend, rtcp_pad;
+  GWeakRef rtpsession, rtxsend, rtcp_pad;
+
+  /* room loop only */
+  GstClockTime report_interval;
+  gint64 received_us;
 };
 
 static gpointer link_thread (gpointer data);
@@ -145,6 +156,7 @@ gst_livekit_link_new (void (*congested) (gpointer data), gpointer data, GDestroy
   link->rtx_us = link->padding_us = link->nacks_us = now_us;
   link->rtx_bytes = RTX_BURST_BYTES;
   g_queue_init (&link->queue);
+  g_weak_ref_init (&link->rtpsession, NULL);
   g_weak_ref_init (&link->rtxsend, NULL);
   g_weak_ref_init (&link->rtcp_pad, NULL);
   return link;
@@ -168,6 +180,7 @@ gst_livekit_link_unref (GstLiveKitLink * link)
   lk_pacer_free (link->pacer);
   if (link->remb)
     lk_remb_free (link->remb);
+  g_weak_ref_clear (&link->rtpsession);
   g_weak_ref_clear (&link->rtxsend);
   g_weak_ref_clear (&link->rtcp_pad);
   g_mutex_clear (&link->lock);
@@ -355,8 +368,9 @@ take_sent_locked (GstLiveKitLink * link, const guint8 * header, guint bytes)
         return FALSE;
       break;
     case TYPE_AUDIO:
+      /* It has no numbers, so that the target is for what is left beside it. */
       lk_rate_add (&link->audio, now_us, bytes);
-      break;
+      return TRUE;
     default:
       return TRUE;
   }
@@ -534,6 +548,7 @@ on_receiving (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
   GstMapInfo map;
 
+  g_atomic_int_set (&((GstLiveKitLink *) data)->has_received, TRUE);
   if (gst_buffer_map (GST_PAD_PROBE_INFO_BUFFER (info), &map, GST_MAP_READ)) {
     take_received (data, map.data, map.size);
     gst_buffer_unmap (GST_PAD_PROBE_INFO_BUFFER (info), &map);
@@ -604,6 +619,7 @@ on_session_pad_added (GstElement * rtpsession, GstPad * pad, GstLiveKitLink * li
 void
 gst_livekit_link_attach_session (GstLiveKitLink * link, GstElement * rtpsession)
 {
+  g_weak_ref_set (&link->rtpsession, rtpsession);
   g_signal_connect_data (rtpsession, "pad-added", G_CALLBACK (on_session_pad_added), gst_livekit_link_ref (link),
       (GClosureNotify) (GCallback) gst_livekit_link_unref, 0);
 }
@@ -734,6 +750,29 @@ link_thread (gpointer data)
 
 /* --- room loop --- */
 
+static void
+set_report_interval (GstLiveKitLink * link, const GstLiveKitLinkStatus * status)
+{
+  gboolean is_small = (status->up.is_limited && status->up.target_bps < SMALL_BPS)
+      || (status->is_receiving && status->down.is_limited && status->down.target_bps < SMALL_BPS);
+  g_autoptr (GstElement) rtpsession = NULL;
+  gint64 now_us = g_get_monotonic_time ();
+  GstClockTime interval;
+
+  if (g_atomic_int_compare_and_exchange (&link->has_received, TRUE, FALSE))
+    link->received_us = now_us;
+  if (link->received_us == 0 || now_us - link->received_us > RECEIVING_US)
+    interval = REPORTS_SENDING;
+  else
+    interval = is_small ? REPORTS_SMALL : REPORTS_RECEIVING;
+  if (interval == link->report_interval)
+    return;
+  link->report_interval = interval;
+  rtpsession = g_weak_ref_get (&link->rtpsession);
+  if (rtpsession)
+    g_object_set (rtpsession, "rtcp-min-interval", interval, NULL);
+}
+
 void
 gst_livekit_link_tick (GstLiveKitLink * link, GstLiveKitLinkStatus * status)
 {
@@ -752,6 +791,7 @@ gst_livekit_link_tick (GstLiveKitLink * link, GstLiveKitLinkStatus * status)
   if (link->remb)
     lk_remb_get_status (link->remb, now_us, &status->down);
   g_mutex_unlock (&link->lock);
+  set_report_interval (link, status);
 }
 
 void

@@ -47,13 +47,14 @@ collect_senders (GstLiveKitSession * session, gboolean is_limited, Senders * sen
     collect_track (g_ptr_array_index (session->local_tracks, i), i, is_limited, senders);
 }
 
+/* The target is for video alone: the server reports nothing else, so that what arrives is what audio has left. */
 static void
 share_out (GstLiveKitSession * session, GstLiveKitLink * link, const GstLiveKitLinkStatus * status)
 {
   gboolean is_limited = status->is_known && status->up.is_limited;
   LkAllocatorInput input = {
     .target_bps = is_limited ? status->up.target_bps : G_MAXINT32,.is_congested = is_limited && status->up.is_congested,
-    .audio_bps = status->audio_bps,.rtx_bps = status->rtx_bps,
+    .steady_bps = status->up.steady_bps,.rtx_bps = status->rtx_bps,
   };
   LkAllocation allocation;
   Senders senders;
@@ -75,11 +76,11 @@ limited_by (const LkBandwidthStatus * status)
 }
 
 static GstStructure *
-describe (const gchar * name, const gchar * direction, const LkBandwidthStatus * status, guint sent_bps,
-    guint received_bps)
+describe (const gchar * name, const gchar * direction, const LkBandwidthStatus * status, guint audio_bps,
+    guint sent_bps, guint received_bps)
 {
-  return gst_structure_new (name, "direction", G_TYPE_STRING, direction, "estimate", G_TYPE_UINT, status->target_bps,
-      "sent", G_TYPE_UINT, sent_bps, "received", G_TYPE_UINT, received_bps,
+  return gst_structure_new (name, "direction", G_TYPE_STRING, direction, "estimate", G_TYPE_UINT,
+      status->target_bps + audio_bps, "sent", G_TYPE_UINT, sent_bps, "received", G_TYPE_UINT, received_bps,
       "queue-ms", G_TYPE_UINT, (guint) (status->queue_us / 1000), "loss", G_TYPE_DOUBLE, status->loss,
       "limited-by", G_TYPE_STRING, limited_by (status), NULL);
 }
@@ -104,14 +105,13 @@ tell (GstLiveKitSession * session, GstLiveKitBandwidthTold * told, const LkBandw
 static GstStructure *
 describe_up (const gchar * name, const GstLiveKitLinkStatus * status)
 {
-  return describe (name, "sending", &status->up, status->up.sent_bps + status->audio_bps,
-      status->up.acked_bps);
+  return describe (name, "sending", &status->up, status->audio_bps, status->up.sent_bps + status->audio_bps, 0);
 }
 
 static GstStructure *
 describe_down (const gchar * name, const GstLiveKitLinkStatus * status)
 {
-  return describe (name, "receiving", &status->down, 0, status->down.acked_bps);
+  return describe (name, "receiving", &status->down, 0, 0, status->down.acked_bps);
 }
 
 void
@@ -126,8 +126,8 @@ gst_livekit_session_tick_bandwidth_in_loop (GstLiveKitSession * session)
   *down = *up;
   if (session->subscriber != session->publisher)
     gst_livekit_link_tick (gst_livekit_peer_get_link (session->subscriber), down);
-  GST_LOG_OBJECT (session->element, "up target=%u sent=%u acked=%u padding=%u queue-us=%" G_GINT64_FORMAT
-      " loss=%.3f pacer-us=%u %s%s; down %u acked=%u queue-us=%" G_GINT64_FORMAT " loss=%.3f %s%s", up->up.target_bps,
+  GST_LOG_OBJECT (session->element, "at=%" G_GINT64_FORMAT " up target=%u sent=%u acked=%u padding=%u queue-us=%" G_GINT64_FORMAT
+      " loss=%.3f pacer-us=%u %s%s; down %u acked=%u queue-us=%" G_GINT64_FORMAT " loss=%.3f %s%s", g_get_monotonic_time (), up->up.target_bps,
       up->up.sent_bps, up->up.acked_bps, up->up.padding_bps, up->up.queue_us, up->up.loss, up->pacer_us,
       limited_by (&up->up), up->up.is_congested ? "!" : "", down->down.target_bps, down->down.acked_bps,
       down->down.queue_us, down->down.loss, limited_by (&down->down), down->down.is_congested ? "!" : "");

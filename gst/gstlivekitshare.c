@@ -182,8 +182,10 @@ judge_thinning (GstLiveKitShare * share, const LkAllocatorShare * given, gboolea
 {
   gint64 now_us = g_get_monotonic_time ();
 
-  if (!is_limited || !given->is_on || share->is_obeyed)
+  if (!is_limited || !given->is_on || share->is_obeyed) {
+    share->misfit_us = now_us;
     return FALSE;
+  }
   if (is_thinned)
     return given->bps < WHOLE_ABOVE * average (share) || now_us - share->thinned_us < WHOLE_AFTER_US;
   if (!given->is_thinned)

@@ -225,11 +225,12 @@ lk_allocator_share (LkAllocator * self, const LkAllocatorInput * input, gint64 n
   guint rtx_max = input->target_bps / RTX_SHARE;
   guint rtx_used = MIN (input->rtx_bps, rtx_max);
   guint64 other_bps = (guint64) input->audio_bps + rtx_used;
-  gdouble video_bps = input->target_bps > other_bps ? input->target_bps - other_bps : 0;
+  gdouble steady_bps, video_bps = input->target_bps > other_bps ? input->target_bps - other_bps : 0;
 
   memset (out, 0, sizeof *out);
   out->n_layers = self->n_layers;
-  out->has_changed = judge_layers (self, video_bps, input->is_congested, now_us);
+  steady_bps = MAX (video_bps, (gdouble) input->steady_bps - other_bps);
+  out->has_changed = judge_layers (self, steady_bps, input->is_congested, now_us);
   give_shares (self, video_bps, out);
   out->rtx_bps = input->is_congested ? 0 : rtx_max;
   out->wanted_bps = next_step (self, out, (guint) MIN (other_bps, G_MAXUINT));

@@ -40,7 +40,7 @@ typedef struct
 
 typedef struct
 {
-  guint target_bps;             /* lkbandwidth's */
+  guint target_bps, steady_bps; /* lkbandwidth's. Layers go by the second: a moment of draining is no reason */
   gboolean is_congested;
   guint audio_bps;              /* all audio tracks */
   guint rtx_bps;                /* used in the last second */

@@ -20,6 +20,7 @@
 #define BETA_MAX 0.90
 #define BETA_MIN 0.60
 #define BETA_LOSS 0.85
+#define LEAST_RELEARNT 0.7
 /* Where to go on once the queue is gone. Two flows come to share fairly by the difference to 1. */
 #define AFTER_DRAIN 0.95
 
@@ -233,7 +234,7 @@ finish_loss_bucket (LkBandwidth * self)
 }
 
 static void
-count_losses (LkBandwidth * self, guint n_arrived, guint n_lost, guint n_repaired)
+count_losses (LkBandwidth * self, guint n_arrived, guint n_lost, guint n_repaired, guint n_old)
 {
   guint n = n_arrived + n_lost;
 
@@ -241,8 +242,8 @@ count_losses (LkBandwidth * self, guint n_arrived, guint n_lost, guint n_repaire
     return;
   if (self->now_us - self->window_us > LOSS_WINDOW_US)
     restart_loss_window (self);
-  self->n_window += n;
-  self->n_window_lost += n_lost;
+  self->n_window += n - MIN (n, n_old);
+  self->n_window_lost += n_lost - MIN (n_lost, n_old);
   self->n_bucket += n;
   self->n_bucket_lost += n_lost;
   /* what was given up and came after all had only lost its way */
@@ -308,20 +309,22 @@ take_arrived (LkBandwidth * self, const LkBandwidthPacket * packet)
 static gboolean
 take_packets (LkBandwidth * self, const LkBandwidthPacket * packets, guint n_packets)
 {
-  guint n_arrived = 0, n_lost = 0, n_repaired = 0;
+  guint n_arrived = 0, n_lost = 0, n_repaired = 0, n_old = 0;
 
   for (guint i = 0; i < n_packets; i++) {
     guint8 known = remember_fate (self, packets[i].seqnum, packets[i].is_lost ? SEEN_LOST : SEEN_ARRIVED);
 
     if (packets[i].is_lost) {
       n_lost += known == SEEN_NOTHING;
+      /* lost before the last decrease: it has been answered */
+      n_old += known == SEEN_NOTHING && packets[i].send_us < self->decrease_us;
     } else if (known != SEEN_ARRIVED) {
       take_arrived (self, &packets[i]);
       n_arrived++;
       n_repaired += known == SEEN_LOST;
     }
   }
-  count_losses (self, n_arrived, n_lost, n_repaired);
+  count_losses (self, n_arrived, n_lost, n_repaired, n_old);
   return n_arrived + n_lost > 0;
 }
 
@@ -391,6 +394,9 @@ decrease_for_queue (LkBandwidth * self, gint64 queue_us)
 
   if (acked_bps == 0)
     return;
+  /* after the first time, what arrives may be little because little is sent */
+  if (self->is_congested)
+    acked_bps = MAX (acked_bps, (guint) (LEAST_RELEARNT * self->capacity_bps));
   learn_capacity (self, acked_bps);
   set_target (self, MIN (self->target_bps, beta * acked_bps));
   begin_decrease (self, queue_us, acked_bps);
@@ -426,6 +432,9 @@ may_decrease (LkBandwidth * self, gint64 queue_us)
 {
   if (!self->is_congested)
     return TRUE;
+  /* nothing of what is reported was sent since */
+  if (self->newest_send_us < self->decrease_us + OBEY_US / 2)
+    return FALSE;
   if (queue_us > self->decrease_queue_us + 20000)
     return TRUE;
   return self->now_us - self->progress_us > OBEY_US + response_us (self);
@@ -596,6 +605,9 @@ lk_bandwidth_get_status (LkBandwidth * self, gint64 now_us, LkBandwidthStatus * 
   status->loss = self->loss;
   status->is_congested = self->is_congested;
   status->is_limited = self->was_congested;
+  status->steady_bps = status->target_bps;
+  if (self->is_congested)
+    status->steady_bps = MAX (status->target_bps, (guint) (AFTER_DRAIN * self->capacity_bps));
   status->reason = self->reason;
   if (self->is_probing && status->sent_bps < status->target_bps)
     status->padding_bps = MIN (status->target_bps, self->wanted_bps) - MIN (status->sent_bps, self->wanted_bps);

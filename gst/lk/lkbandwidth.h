@@ -54,6 +54,7 @@ typedef enum
 typedef struct
 {
   guint target_bps;             /* all that may be sent: audio, video, RTX, padding */
+  guint steady_bps;             /* what it will be when the queue is gone */
   guint acked_bps;              /* what arrived, over half a second */
   guint sent_bps;               /* what was sent, over half a second, without padding */
   guint padding_bps;            /* what should be sent besides, to learn whether more would fit; mostly 0 */

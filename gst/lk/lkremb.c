@@ -151,10 +151,10 @@ lk_remb_add (LkRemb * self, guint32 ssrc, guint16 seqnum, guint32 abs_send_time,
 
 /* Losses are counted at the end, as late packets make up for them. */
 static void
-append_losses (LkRemb * self)
+append_losses (LkRemb * self, gint64 now_us)
 {
   for (; self->balance > 0; self->balance--)
-    append (self, TRUE, 0, 0, 0);
+    append (self, TRUE, 0, now_us, 0);
   /* duplicates are no credit */
   self->balance = MAX (self->balance, -MAX_CREDIT);
 }
@@ -177,7 +177,7 @@ update (LkRemb * self, gint64 now_us)
 
     lk_bandwidth_sent (self->bandwidth, packet->bytes, FALSE, now_us);
   }
-  append_losses (self);
+  append_losses (self, now_us);
   if (self->batch->len > 0)
     lk_bandwidth_feedback (self->bandwidth, (LkBandwidthPacket *) self->batch->data, self->batch->len, now_us);
   g_array_set_size (self->batch, 0);

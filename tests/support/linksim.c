@@ -367,6 +367,7 @@ share_out (LinkSimFlow * flow)
   }
   lk_bandwidth_get_status (flow->bandwidth, now_us, &status);
   input.target_bps = status.target_bps;
+  input.steady_bps = status.steady_bps;
   input.is_congested = status.is_congested;
   input.audio_bps = flow->config.audio_bps;
   input.rtx_bps = flow->rtx_bps;
