@@ -9,6 +9,7 @@ mount namespace around it all, so this needs no root.
 import collections
 import contextlib
 import ctypes
+import json
 import os
 import pathlib
 import re
@@ -252,6 +253,27 @@ class FaultBench(Bench):
         for chain, port in (('input', 'sport'), ('output', 'dport')):
             self.rule('rule', chain, 'udp', port, str(UDP_PORT), *condition, 'drop')
         return time.monotonic()
+
+    # The size of the link
+
+    def squeeze(self, kbit, down=False):
+        """What the client sends (or gets) goes through a queue of 100 ms and 16 kB at that rate; returns the time of it."""
+        with inside('srv' if down else 'cli'):
+            run('tc', 'qdisc', 'replace', 'dev', 'eth-s' if down else 'eth-c', 'root', 'tbf', 'rate', '%dkbit' % kbit,
+                'burst', '16kb', 'latency', '100ms')
+        return time.monotonic()
+
+    def widen(self, down=False):
+        with inside('srv' if down else 'cli'):
+            run('tc', 'qdisc', 'delete', 'dev', 'eth-s' if down else 'eth-c', 'root')
+        return time.monotonic()
+
+    @staticmethod
+    def queue_of(down=False):
+        """Of the squeezed link: the time, and bytes passed, packets dropped, bytes that wait."""
+        with inside('srv' if down else 'cli'):
+            shown = json.loads(run('tc', '-s', '-j', 'qdisc', 'show', 'dev', 'eth-s' if down else 'eth-c', 'root'))[0]
+        return time.monotonic(), shown['bytes'], shown['drops'], shown['backlog']
 
     # What is measured
 

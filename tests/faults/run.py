@@ -20,7 +20,8 @@ from netbench import FaultBench, enter_namespaces, missing_parts  # noqa: E402
 from report import write_report  # noqa: E402
 from runner import find_tests, run_test  # noqa: E402
 
-MODULES = ['check_signal', 'check_media', 'check_sync', 'check_recording', 'check_layers', 'check_viewer', 'check_room', 'check_soak']
+MODULES = ['check_signal', 'check_media', 'check_sync', 'check_recording', 'check_layers', 'check_viewer', 'check_room',
+           'check_bandwidth', 'check_soak']
 LONG = ['t2-server-gone-for-ever', 't4-hundred-cuts', 't13-token-expires', 't38-soak']
 SHORT = ['t1-server-killed', 't4-websocket-cut', 't8-udp-gone-5s', 't18-server-shutdown', 'rights', 'simulcast-loss',
          'recording-h264']

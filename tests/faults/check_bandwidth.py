@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Links that are too small, in one direction at a time: what is sent fits, and what comes is chosen to fit.
+
+Short rows wait for what must happen; figures are measured, beside their goals, and depend on the machine.
+"""
+
+import datetime
+import json
+import re
+import threading
+import time
+
+from harness import check, check_at_least, let_pass, percentile, wait_until
+from mediaclock import MediaClock
+from netbench import inside, run
+
+SNOW = 'videotestsrc is-live=true pattern=snow ! video/x-raw,format=I420,width=480,height=270,framerate=30/1'
+ENCODER = 'x264enc tune=zerolatency speed-preset=ultrafast key-int-max=300 bitrate=%d'
+AUDIO = 'audiotestsrc is-live=true wave=sine volume=0.3 ! opusenc ! k.audio_0'
+LINE = re.compile(r'at=(\d+) up target=(\d+) sent=(\d+) acked=(\d+) padding=(\d+) queue-us=(\d+) loss=([\d.]+) '
+                  r'pacer-us=(\d+) (\w+)(!?); down (\d+) acked=(\d+) queue-us=(\d+) loss=([\d.]+) (\w+)(!?)')
+FIELDS = ('at', 'target', 'sent', 'acked', 'padding', 'queue', 'loss', 'pacer', 'why', 'congested', 'down',
+          'down_acked', 'down_queue', 'down_loss', 'down_why', 'down_congested')
+
+
+def controls(bench, name, since=0.0):
+    """What the estimators of a process said, ten times a second, from its log."""
+    found, log = [], bench.folder / (name + '.gst.log')
+    for match in LINE.finditer(log.read_text(errors='replace') if log.exists() else ''):
+        row = dict(zip(FIELDS, match.groups()))
+        row['at'] = int(row['at']) / 1e6
+        row.update({key: int(row[key]) / 1000 for key in ('target', 'sent', 'acked', 'queue', 'pacer', 'down',
+                                                          'down_acked', 'down_queue')})
+        if row['at'] >= since:
+            found.append(row)
+    return found
+
+
+def wait_control(bench, name, condition, what, since=0.0, seconds=60):
+    """The first word of the estimators that meets the condition."""
+    return wait_until(lambda: next((row for row in controls(bench, name, since) if condition(row)), None), what, seconds,
+                      every=0.2)
+
+
+class QueueWatch:
+    """Looks at the squeezed queue every 20 ms while it is entered."""
+
+    def __init__(self, bench, kbit, down=False):
+        self.bench, self.kbit, self.down = bench, kbit, down
+        self.samples = []
+        self.over = threading.Event()
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self._watch)
+        self.thread.start()
+        return self
+
+    def _watch(self):
+        while not self.over.wait(0.02):
+            self.samples.append(self.bench.queue_of(self.down))
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+    def use(self, start=0.0, end=float('inf')):
+        """The part of the link that was used between two times."""
+        inside_it = [sample for sample in self.samples if start <= sample[0] <= end]
+        (begin, first, _, _), (finish, last, _, _) = inside_it[0], inside_it[-1]
+        return (last - first) * 8 / (finish - begin) / 1000 / self.kbit
+
+    def delays(self, start=0.0):
+        return [backlog * 8 / self.kbit for at, _, _, backlog in self.samples if at >= start]
+
+    def last_drop(self):
+        """When packets were dropped last; None: never."""
+        changes = [two[0] for one, two in zip(self.samples, self.samples[1:]) if two[2] > one[2]]
+        return changes[-1] if changes else None
+
+    def drops(self, start=0.0):
+        counts = [drops for at, _, drops, _ in self.samples if at >= start]
+        return counts[-1] - counts[0]
+
+
+LAYERS = ((160, 90, 150), (320, 180, 500), (640, 360, 2000))
+
+
+def layered(bench, fps=30):
+    """Three encoders of one restless picture, nothing of which can be made smaller."""
+    text = [bench.element('sink', 'alice', name='k') + ''.join(' video_%d::track-name=front' % pad for pad in range(3)),
+            'videotestsrc is-live=true pattern=snow ! video/x-raw,format=I420,width=640,height=360,framerate=%d/1 ! '
+            'tee name=t' % fps]
+    for pad, (width, height, bitrate) in enumerate(LAYERS):
+        text.append('t. ! queue max-size-buffers=2 leaky=downstream ! videoscale ! video/x-raw,width=%d,height=%d ! %s ! '
+                    'k.video_%d' % (width, height, ENCODER % bitrate, pad))
+    return ' '.join(text)
+
+
+def publish(bench, encoder, name='alice', audio=True, **properties):
+    text = '%s ! identity name=p ! queue max-size-buffers=3 ! %s ! %s' % (
+        SNOW, encoder, bench.element('sink', name, name='k', **properties))
+    return bench.launch(name, text + (' ' + AUDIO if audio else ''), '--watch=k', '--paint=p')
+
+
+def watch(bench, of='alice', name='viewer', reads=True):
+    """Beside the server, so that the link hits the publisher alone."""
+    text = '%s s.video_0 ! queue ! avdec_h264 ! videoconvert ! video/x-raw,format=I420 ! identity name=r ! fakesink sync=false' % (
+        bench.element('src', name, name='s', tracks=of + '/video'))
+    with inside('srv'):
+        viewer = bench.launch(name, text, '--watch=s', *(['--read=r'] if reads else []))
+    viewer.wait_event('first-buffer', 40, pad='video_0')
+    return viewer
+
+
+def adapt(bench, kbit, full, seconds):
+    """An encoder that follows, into a link that becomes too small and wide again."""
+    bench.limit(240)
+    bench.start_server()
+    publish(bench, ENCODER % full + ' ! livekitbitrate')
+    watch(bench)
+    wait_control(bench, 'alice', lambda row: row['acked'] > 0.8 * full, 'the encoder makes what it may')
+    let_pass(6)
+    before = controls(bench, 'alice')
+    check(all(row['why'] == 'nothing' for row in before), 'limited before there was a limit: %s',
+          [row for row in before if row['why'] != 'nothing'][:1])
+    limit = bench.squeeze(kbit)
+    with QueueWatch(bench, kbit) as queue:
+        below = wait_control(bench, 'alice', lambda row: row['target'] < kbit, 'the target is below the link', limit)
+        let_pass(seconds)
+    bench.figure('target below the link after', below['at'] - limit, 's', goal=0.8)
+    bench.figure('last loss after', max(0.0, (queue.last_drop() or limit) - limit), 's', goal=1.3)
+    settled = limit + 5
+    bench.figure('use of the link', queue.use(settled) * 100, '%', goal='90')
+    bench.figure('queue p95', percentile(queue.delays(settled), 0.95), 'ms', goal=80)
+    bench.figure('lost after 5 s', queue.drops(settled), 'packets')
+    wide = bench.widen()
+    back = wait_control(bench, 'alice', lambda row: row['acked'] > 0.95 * full, 'the full rate is back', wide)
+    bench.figure('back at 95 % after', back['at'] - wide, 's', goal=8)
+
+
+def test_bandwidth_adapts(bench):
+    """An encoder of 3 Mbit/s with livekitbitrate follows a link of 1 Mbit/s, and comes back."""
+    adapt(bench, 1000, 2850, 30 if bench.long else 12)
+
+
+def test_bandwidth_adapts_300(bench):
+    """The same at 300 kbit/s."""
+    adapt(bench, 300, 2850, 30 if bench.long else 15)
+
+
+def test_bandwidth_layers(bench):
+    """Three fixed layers into a link for two: the largest goes off and comes back, the others play on."""
+    bench.limit(240)
+    bench.start_server()
+    sender = bench.launch('alice', layered(bench), '--watch=k')
+    bench.wait_published('alice', 1)
+    with inside('srv'):
+        viewer = bench.launch('viewer', '%s ! queue ! avdec_h264 ! fakesink' % bench.element(
+            'src', 'viewer', name='s', tracks='alice', video_quality='high'), '--watch=s')
+        small = bench.launch('small', '%s ! queue ! avdec_h264 ! videoconvert ! video/x-raw,format=I420 ! identity name=r ! '
+                             'fakesink sync=false' % bench.element('src', 'small', name='s', tracks='alice',
+                                                                   video_quality='medium'), '--watch=s', '--read=r')
+    viewer.wait_event('first-buffer', 40, pad='video_0')
+    small.wait_event('first-buffer', 40, pad='video_0')
+    wait_control(bench, 'alice', lambda row: row['acked'] > 1500, 'all three layers are sent')
+    let_pass(5)
+    known = len(sender.lines)
+    limit = bench.squeeze(1000)
+    off = sender.wait_event('livekit-track', 60, after=known, action='inactive', pad='video_2')
+    bench.figure('largest layer off after', off['t'] / 1e6 - limit, 's', goal=1)
+    let_pass(15 if bench.long else 6)
+    for pad in ('video_0', 'video_1'):
+        check(not [line for line in sender.lines[known:] if line.get('event') == 'livekit-track'
+                   and line.get('pad') == pad and line.get('action') == 'inactive'], '%s went off as well', pad)
+    longest = max((two['t'] - one['t'] for one, two in zip(small.events('frame'), small.events('frame')[1:])
+                   if two['t'] / 1e6 > limit), default=0) / 1e6
+    bench.figure('longest time without a frame of the middle layer', longest * 1000, 'ms')
+    known = len(sender.lines)
+    wide = bench.widen()
+    on = sender.wait_event('livekit-track', 60, after=known, action='active', pad='video_2')
+    bench.figure('on again after', on['t'] / 1e6 - wide, 's', goal=10)
+    check_at_least(len(small.events('frame')), 30, 'frames of the middle layer')
+    sender.end()
+
+
+def test_bandwidth_fixed(bench):
+    """A stream of 3 Mbit/s that nothing makes smaller, into 1 Mbit/s: thinned, with a warning, never a flood."""
+    bench.limit(240)
+    bench.start_server()
+    sender = publish(bench, (ENCODER % 3000).replace('key-int-max=300', 'key-int-max=60'))
+    viewer = watch(bench)
+    wait_control(bench, 'alice', lambda row: row['acked'] > 2200, 'the encoder makes what it may')
+    let_pass(4)
+    limit = bench.squeeze(1000)
+    before = bench.queue_of()
+    with QueueWatch(bench, 1000) as queue:
+        sender.wait_event('warning', 60)
+        let_pass(15 if bench.long else 8)
+        after = bench.queue_of()
+    offered = [(at, passed + drops * 1200) for at, passed, drops, _ in queue.samples if at > limit + 2]
+    rate = (offered[-1][1] - offered[0][1]) * 8 / (offered[-1][0] - offered[0][0]) / 1000
+    bench.figure('offered to the link after 2 s', rate, 'kbit/s', goal=1050)
+    bench.figure('dropped by the link', after[2] - before[2], 'packets')
+    seen = MediaClock.of(viewer, since=limit + 2)
+    bench.figure('frames shown a second', len(seen.frames) / max(seen.seconds, 1), '')
+    wide = bench.widen()
+    known = len(viewer.events('frame'))
+    wait_until(lambda: len(viewer.events('frame')) > known + 150, 'the stream is whole again', 120)
+    bench.figure('150 frames shown after', viewer.events('frame')[known + 150]['t'] / 1e6 - wide, 's')
+
+
+REACTIONS = re.compile(r'^(\S+)Z\t.*(?:applying channel capacity update|congestion state change|changing channel capacity)')
+
+
+def reactions(bench):
+    """When the server noticed that the path is full, in seconds of the monotonic clock, by its log."""
+    shift = time.time() - time.monotonic()
+    for line in (bench.folder / 'livekit-server.log').read_text(errors='replace').splitlines():
+        found = REACTIONS.match(line)
+        if found:
+            moment = datetime.datetime.fromisoformat(found.group(1)).replace(tzinfo=datetime.timezone.utc)
+            yield moment.timestamp() - shift
+
+
+def publish_by_chromium(bench):
+    with inside('srv'):
+        browser = bench.browser()
+        browser.call('join', bench.url, bench.token('alice'))
+        browser.call('publish', {'width': 1280, 'height': 720, 'audio': False, 'simulcast': True})
+
+
+def publish_layers(bench):
+    with inside('srv'):
+        bench.launch('alice', layered(bench), '--watch=k')
+
+
+def choose(bench, kbit, publish_all, decoder, server=None):
+    """Three layers are published beside the server; what comes to us goes through a link that becomes too small."""
+    bench.limit(300)
+    bench.start_server(server)
+    publish_all(bench)
+    bench.wait_published('alice', 1)
+    text = '%s ! queue ! %s ! videoconvert ! video/x-raw,format=I420 ! identity name=r ! fakesink sync=false' % (
+        bench.element('src', 'bob', name='s', tracks='alice/video'), decoder)
+    viewer = bench.launch('bob', text, '--watch=s', '--read=r')
+    viewer.wait_event('first-buffer', 60, pad='video_0')
+    wait_until(lambda: rate(bench, 1) > 1200, 'the largest layer comes', 90, every=0)
+    let_pass(6)
+    limit = bench.squeeze(kbit, down=True)
+    with QueueWatch(bench, kbit, down=True) as queue:
+        full = None if server else wait_control(bench, 'bob', lambda row: row['down_congested'], 'we notice', limit)
+        let_pass(20 if bench.long else 12)
+    if full:
+        bench.figure('we notice after', full['at'] - limit, 's')
+    moments = [moment for moment in reactions(bench) if moment > limit]
+    check(moments, 'the server has not reacted')
+    bench.figure('the server reacts after', moments[0] - limit, 's', goal=1)
+    seen = [line['t'] / 1e6 for line in viewer.events('frame') if line['t'] / 1e6 > limit - 0.5]
+    bench.figure('largest frame gap', max(b - a for a, b in zip(seen, seen[1:])) * 1000, 'ms', goal=200)
+    bench.figure('last loss after', max(0.0, (queue.last_drop() or limit) - limit), 's')
+    bench.figure('lost', queue.drops(limit), 'packets')
+    bench.figure('use of the link', queue.use(limit + 5) * 100, '%')
+    wide = bench.widen(down=True)
+    wait_until(lambda: rate(bench, 1) > 1200, 'the largest layer is back', 60, every=0)
+    bench.figure('full quality after', time.monotonic() - wide, 's', goal=10)
+    check(not viewer.events('error'), 'errors')
+
+
+def rate(bench, seconds):
+    """kbit/s that come to the client."""
+    def received():
+        return json.loads(run('ip', '-s', '-j', 'link', 'show', 'eth-c'))[0]['stats64']['rx']['bytes']
+    before, start = received(), time.monotonic()
+    let_pass(seconds)
+    return (received() - before) * 8 / (time.monotonic() - start) / 1000
+
+
+SEND_SIDE = {'rtc': {'congestion_control': {'use_send_side_bwe': True}}}
+
+
+def test_bandwidth_down(bench):
+    """Three layers of ours through 1 Mbit/s: the server chooses by our REMB."""
+    choose(bench, 1000, publish_layers, 'avdec_h264')
+
+
+def test_bandwidth_down_send_side(bench):
+    """The same with a server that estimates by itself, from our transport-wide feedback."""
+    choose(bench, 1000, publish_layers, 'avdec_h264', SEND_SIDE)
+
+
+def test_bandwidth_down_chromium(bench):
+    """Chromium's simulcast in VP8, by REMB."""
+    choose(bench, 1000, publish_by_chromium, 'vp8dec')
+
+
+def test_bandwidth_down_chromium_send_side(bench):
+    """Chromium's simulcast in VP8, by transport-wide feedback."""
+    choose(bench, 1000, publish_by_chromium, 'vp8dec', SEND_SIDE)
