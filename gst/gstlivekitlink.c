@@ -481,49 +481,6 @@ on_feedback (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 
 /* --- receiving --- */
 
-/* RFC 8285 §4.2 and §4.3. */
-static gboolean
-find_extension (const guint8 * data, gsize size, gboolean is_one_byte, guint id, guint32 * value)
-{
-  gsize i = 0;
-
-  while (i < size) {
-    guint found = is_one_byte ? data[i] >> 4 : data[i];
-    gsize length, head = is_one_byte ? 1 : 2;
-
-    if (found == 0) {
-      i++;
-      continue;
-    }
-    if (i + head > size)
-      return FALSE;
-    length = is_one_byte ? (data[i] & 15) + 1u : data[i + 1];
-    if (i + head + length > size)
-      return FALSE;
-    if (found == id && length == 3) {
-      *value = GST_READ_UINT24_BE (data + i + head);
-      return TRUE;
-    }
-    i += head + length;
-  }
-  return FALSE;
-}
-
-static gboolean
-read_abs_send_time (const guint8 * data, gsize size, guint id, guint32 * value)
-{
-  gsize offset = 12 + 4 * (data[0] & 15u), length;
-  guint profile;
-
-  if (!(data[0] & 0x10) || offset + 4 > size)
-    return FALSE;
-  profile = GST_READ_UINT16_BE (data + offset);
-  length = 4 * (gsize) GST_READ_UINT16_BE (data + offset + 2);
-  if (offset + 4 + length > size || (profile != 0xbede && profile >> 4 != 0x100))
-    return FALSE;
-  return find_extension (data + offset + 4, length, profile == 0xbede, id, value);
-}
-
 static void
 take_received (GstLiveKitLink * link, const guint8 * data, gsize size)
 {
@@ -531,7 +488,7 @@ take_received (GstLiveKitLink * link, const guint8 * data, gsize size)
   gint64 now_us = g_get_monotonic_time ();
   guint32 sent;
 
-  if (size < 12 || data[0] >> 6 != 2 || id == 0 || !read_abs_send_time (data, size, id, &sent))
+  if (id == 0 || !lk_remb_find_send_time (data, size, id, &sent))
     return;
   g_mutex_lock (&link->lock);
   if (link->remb == NULL) {

@@ -77,6 +77,53 @@ lk_remb_reset (LkRemb * self, gint64 now_us)
   self->has_time = FALSE;
 }
 
+/* RFC 8285 §4.2 and §4.3. */
+static gboolean
+find_extension (const guint8 * data, gsize size, gboolean is_one_byte, guint id, guint32 * value)
+{
+  const gsize head = is_one_byte ? 1 : 2;
+
+  for (gsize i = 0; i < size;) {
+    guint found = is_one_byte ? data[i] >> 4 : data[i];
+    gsize length;
+
+    if (found == 0) {
+      i++;
+      continue;
+    }
+    if (i + head > size)
+      return FALSE;
+    length = is_one_byte ? (data[i] & 15) + 1u : data[i + 1];
+    i += head;
+    if (length > size - i)
+      return FALSE;
+    if (found == id && length == 3) {
+      *value = (guint32) data[i] << 16 | data[i + 1] << 8 | data[i + 2];
+      return TRUE;
+    }
+    i += length;
+  }
+  return FALSE;
+}
+
+gboolean
+lk_remb_find_send_time (const guint8 * packet, gsize size, guint id, guint32 * abs_send_time)
+{
+  gsize offset, length;
+  guint profile;
+
+  if (size < 12 || packet[0] >> 6 != 2 || !(packet[0] & 0x10))
+    return FALSE;
+  offset = 12 + 4 * (packet[0] & 15u);
+  if (offset + 4 > size)
+    return FALSE;
+  profile = packet[offset] << 8 | packet[offset + 1];
+  length = 4 * ((gsize) packet[offset + 2] << 8 | packet[offset + 3]);
+  if (length > size - offset - 4 || (profile != 0xbede && profile >> 4 != 0x100))
+    return FALSE;
+  return find_extension (packet + offset + 4, length, profile == 0xbede, id, abs_send_time);
+}
+
 /* In our clock, but for an unknown constant. */
 static gint64
 send_time_us (LkRemb * self, guint32 abs_send_time, gint64 now_us)

@@ -18,6 +18,9 @@ typedef struct _LkRemb LkRemb;
 #define LK_REMB_MAX_BYTES (20 + 4 * LK_REMB_MAX_SSRCS)
 #define LK_REMB_INTERVAL_US 100000
 
+/* Reads abs-send-time, extension @id of an RTP packet from the network. FALSE: it has none, or is none. */
+gboolean lk_remb_find_send_time (const guint8 * packet, gsize size, guint id, guint32 * abs_send_time);
+
 LkRemb *lk_remb_new (const LkBandwidthConfig * config, gint64 now_us);
 void lk_remb_free (LkRemb * self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LkRemb, lk_remb_free);

@@ -173,6 +173,30 @@ GST_START_TEST (test_remb_falls_while_congested)
 }
 GST_END_TEST;
 
+GST_START_TEST (test_send_time_is_found)
+{
+  guint8 packet[] = { 0x91, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 77, 0, 0, 0, 9, 0xbe, 0xde, 0, 2, 0x10, 5, 0x82, 1, 2, 3, 0, 0 };
+  guint32 found = 0;
+
+  fail_unless (lk_remb_find_send_time (packet, sizeof packet, 8, &found));
+  fail_unless_equals_int (found, 0x010203);
+  fail_unless (!lk_remb_find_send_time (packet, sizeof packet, 1, &found));
+  fail_unless (!lk_remb_find_send_time (packet, sizeof packet, 9, &found));
+  for (gsize size = 0; size < sizeof packet; size++) {
+    g_autofree guint8 *cut = g_memdup2 (packet, size);
+
+    fail_unless (!lk_remb_find_send_time (cut, size, 8, &found), "of %u bytes", (guint) size);
+  }
+  /* a length beyond the end */
+  packet[22] = 0x8f;
+  fail_unless (!lk_remb_find_send_time (packet, sizeof packet, 8, &found));
+  /* two-byte headers */
+  memcpy (packet + 16, (guint8[]) { 0x10, 0, 0, 2, 1, 1, 5, 8, 3, 4, 5, 6 }, 12);
+  fail_unless (lk_remb_find_send_time (packet, sizeof packet, 8, &found));
+  fail_unless_equals_int (found, 0x040506);
+}
+GST_END_TEST;
+
 static Suite *
 sharing_suite (void)
 {
@@ -185,6 +209,7 @@ sharing_suite (void)
   tcase_add_test (tcase, test_lowest_layers_of_all_tracks_first);
   tcase_add_test (tcase, test_pacer_keeps_the_rate_and_its_queue_short);
   tcase_add_test (tcase, test_remb_falls_while_congested);
+  tcase_add_test (tcase, test_send_time_is_found);
   return suite;
 }
 
