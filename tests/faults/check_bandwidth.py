@@ -138,6 +138,71 @@ def adapt(bench, kbit, full, seconds):
     bench.figure('back at 95 % after', back['at'] - wide, 's', goal=8)
 
 
+def test_bandwidth_follows(bench):
+    """For every change: a small encoder with livekitbitrate is lowered on a smaller link, told so, and raised again."""
+    bench.start_server()
+    text = ('videotestsrc is-live=true pattern=snow ! video/x-raw,format=I420,width=320,height=180,framerate=15/1 ! '
+            'queue max-size-buffers=3 ! %s ! livekitbitrate name=b ! %s' % (
+                ENCODER % 500, bench.element('sink', 'alice', name='k')))
+    sender = bench.launch('alice', text, '--watch=k')
+    watch(bench, reads=False)
+    wait_control(bench, 'alice', lambda row: row['acked'] > 50, 'the server reports')
+    known = len(sender.lines)
+    bench.squeeze(150)
+    wait_until(lambda: 0 < int(sender.get('b', 'bitrate')) < 200000, 'the encoder is lowered', 60, every=0.5)
+    sender.wait_line(lambda line: line.get('event') == 'livekit-bandwidth' and line.get('limited-by') != 'nothing',
+                     'the message says so', 30, known)
+    check(int(sender.get('k', 'video_0::target-bitrate')) < 200000, 'target-bitrate of the pad')
+    bench.widen()
+    wait_until(lambda: int(sender.get('b', 'bitrate')) > 400000, 'the encoder is raised again', 120, every=0.5)
+    sender.end()
+
+
+def test_bandwidth_clean(bench):
+    """A link without limits: the estimate is never one."""
+    seconds = 600 if bench.long else 60
+    bench.limit(seconds + 120)
+    bench.start_server()
+    sender = publish(bench, ENCODER % 2850 + ' ! livekitbitrate name=b')
+    watch(bench, reads=False)
+    let_pass(seconds)
+    rows = controls(bench, 'alice')
+    bench.figure('seconds', seconds)
+    bench.figure('least estimate', min(row['target'] for row in rows), 'kbit/s')
+    bench.figure('limited of %d times:' % len(rows), sum(row['why'] != 'nothing' for row in rows), goal=0)
+    bench.figure('the encoder was set to', int(sender.get('b', 'bitrate')) / 1000, 'kbit/s', goal=2850)
+
+
+def test_bandwidth_shared(bench):
+    """Two participants of ours and one of Chromium send through one link of 3 Mbit/s."""
+    kbit = 3000
+    bench.limit(300)
+    bench.start_server()
+    bench.squeeze(kbit)
+    for name in ('alice', 'carol'):
+        publish(bench, ENCODER % 2500 + ' ! livekitbitrate', name, audio=False)
+        watch(bench, name, 'viewer-' + name, reads=False)
+    browser = bench.browser()
+    browser.call('join', bench.url, bench.token('chromium'))
+    browser.call('publish', {'width': 1280, 'height': 720, 'audio': False})
+    bench.wait_published('chromium', 1)
+    with inside('srv'):
+        bench.launch('viewer-chromium', '%s ! fakesink' % bench.element('src', 'viewer-c', name='s', tracks='chromium'),
+                     '--watch=s').wait_event('first-buffer', 40)
+    let_pass(20)
+    start = time.monotonic()
+    with QueueWatch(bench, kbit) as queue:
+        let_pass(30 if bench.long else 15)
+    used = queue.use() * kbit
+    for name in ('alice', 'carol'):
+        rows = controls(bench, name, start)
+        mean = sum(row['acked'] for row in rows) / len(rows)
+        used -= mean
+        bench.figure(name, mean, 'kbit/s', goal='500 (half its share)')
+    bench.figure('Chromium (the rest)', used, 'kbit/s', goal='500')
+    bench.figure('queue p95', percentile(queue.delays(), 0.95), 'ms')
+
+
 def test_bandwidth_adapts(bench):
     """An encoder of 3 Mbit/s with livekitbitrate follows a link of 1 Mbit/s, and comes back."""
     adapt(bench, 1000, 2850, 30 if bench.long else 12)

@@ -23,7 +23,7 @@ ROWS = [
     ('T34', 'token endpoint', True), ('rights', 'right to publish taken and given back', False),
     ('sync', 'sound and picture over a bad network', False), ('recording', 'mutes, sizes and a restart in a recording', False),
     ('recorder', 'a recording through T1, T4 and T8', False), ('browser', 'T1, T4 and T8 watched in Chromium', False),
-    ('simulcast', 'three layers, 2 % of what is sent lost', False),
+    ('simulcast', 'three layers, 2 % of what is sent lost', False), ('bandwidth', 'links that are too small', False),
 ]
 
 

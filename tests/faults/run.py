@@ -24,7 +24,7 @@ MODULES = ['check_signal', 'check_media', 'check_sync', 'check_recording', 'chec
            'check_bandwidth', 'check_soak']
 LONG = ['t2-server-gone-for-ever', 't4-hundred-cuts', 't13-token-expires', 't38-soak']
 SHORT = ['t1-server-killed', 't4-websocket-cut', 't8-udp-gone-5s', 't18-server-shutdown', 'rights', 'simulcast-loss',
-         'recording-h264']
+         'recording-h264', 'bandwidth-follows']
 
 
 def parse():
