@@ -16,7 +16,6 @@
 #define GUESSED_BPS 100000
 /* A stream that is slightly too large loses frames from time to time; one that is far too large would lose most. */
 #define THIN_BELOW 0.75
-#define WHOLE_ABOVE 1.1
 #define THIN_AFTER_US (1000 * G_TIME_SPAN_MILLISECOND)
 #define WHOLE_AFTER_US (3 * G_TIME_SPAN_SECOND)
 #define UPDATE_US (200 * G_TIME_SPAN_MILLISECOND)
@@ -187,7 +186,7 @@ judge_thinning (GstLiveKitShare * share, const LkAllocatorShare * given, gboolea
     return FALSE;
   }
   if (is_thinned)
-    return given->bps < WHOLE_ABOVE * average (share) || now_us - share->thinned_us < WHOLE_AFTER_US;
+    return given->is_thinned || now_us - share->thinned_us < WHOLE_AFTER_US;
   if (!given->is_thinned)
     share->misfit_us = now_us;
   share->thinned_us = now_us;
