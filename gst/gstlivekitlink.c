@@ -285,6 +285,17 @@ gst_livekit_link_send (GstLiveKitLink * link, GstPad * joint, GstBuffer * packet
   return is_queued ? GST_FLOW_OK : push (joint, packet);
 }
 
+gboolean
+gst_livekit_link_is_idle (GstLiveKitLink * link)
+{
+  gboolean is_idle;
+
+  g_mutex_lock (&link->lock);
+  is_idle = !link->is_pushing && g_queue_is_empty (&link->queue);
+  g_mutex_unlock (&link->lock);
+  return is_idle;
+}
+
 void
 gst_livekit_link_forget (GstLiveKitLink * link, GstPad * joint)
 {
@@ -707,18 +718,25 @@ link_thread (gpointer data)
 
 /* --- room loop --- */
 
+static gboolean
+is_receiving (GstLiveKitLink * link)
+{
+  gint64 now_us = g_get_monotonic_time ();
+
+  if (g_atomic_int_compare_and_exchange (&link->has_received, TRUE, FALSE))
+    link->received_us = now_us;
+  return link->received_us != 0 && now_us - link->received_us <= RECEIVING_US;
+}
+
 static void
-set_report_interval (GstLiveKitLink * link, const GstLiveKitLinkStatus * status)
+set_report_interval (GstLiveKitLink * link, const GstLiveKitLinkStatus * status, gboolean receives)
 {
   gboolean is_small = (status->up.is_limited && status->up.target_bps < SMALL_BPS)
       || (status->is_receiving && status->down.is_limited && status->down.target_bps < SMALL_BPS);
   g_autoptr (GstElement) rtpsession = NULL;
-  gint64 now_us = g_get_monotonic_time ();
   GstClockTime interval;
 
-  if (g_atomic_int_compare_and_exchange (&link->has_received, TRUE, FALSE))
-    link->received_us = now_us;
-  if (link->received_us == 0 || now_us - link->received_us > RECEIVING_US)
+  if (!receives)
     interval = REPORTS_SENDING;
   else
     interval = is_small ? REPORTS_SMALL : REPORTS_RECEIVING;
@@ -734,10 +752,11 @@ void
 gst_livekit_link_tick (GstLiveKitLink * link, GstLiveKitLinkStatus * status)
 {
   gint64 now_us = g_get_monotonic_time ();
+  gboolean receives = is_receiving (link);
 
   g_mutex_lock (&link->lock);
   *status = (GstLiveKitLinkStatus) {
-    .is_known = link->is_known,.is_receiving = link->remb != NULL,
+    .is_known = link->is_known,.is_receiving = receives && link->remb != NULL,
     .audio_bps = lk_rate_bps (&link->audio, LK_RATE_WINDOW_US, now_us),
     .rtx_bps = lk_rate_bps (&link->rtx, LK_RATE_WINDOW_US, now_us),
     .pacer_us = (guint) lk_pacer_queue_us (link->pacer, now_us),
@@ -748,7 +767,7 @@ gst_livekit_link_tick (GstLiveKitLink * link, GstLiveKitLinkStatus * status)
   if (link->remb)
     lk_remb_get_status (link->remb, now_us, &status->down);
   g_mutex_unlock (&link->lock);
-  set_report_interval (link, status);
+  set_report_interval (link, status, receives);
 }
 
 void

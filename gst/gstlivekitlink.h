@@ -35,6 +35,8 @@ void gst_livekit_link_stop (GstLiveKitLink * link);
 
 /* Any thread. A packet of video on its way to @joint, taken. Those of one stream stay in order. */
 GstFlowReturn gst_livekit_link_send (GstLiveKitLink * link, GstPad * joint, GstBuffer * packet);
+/* Nothing waits, and nothing is on its way out. */
+gboolean gst_livekit_link_is_idle (GstLiveKitLink * link);
 /* Throws away what waits for @joint. */
 void gst_livekit_link_forget (GstLiveKitLink * link, GstPad * joint);
 /* Whether a frame may be sent: else it would be stale before it went, and the stream goes on with a key frame. */
@@ -46,7 +48,7 @@ typedef struct
 {
   gboolean is_known;            /* feedback has come */
   LkBandwidthStatus up, down;
-  gboolean is_receiving;        /* down has meaning */
+  gboolean is_receiving;        /* down has meaning: something has come lately */
   guint audio_bps, rtx_bps;
   guint pacer_us;               /* how long video waits before it is sent */
   guint64 n_rtx_refused, n_nacks_refused, n_padding;

@@ -339,7 +339,7 @@ is_busy (GstPad * source)
 gboolean
 gst_livekit_peer_is_sending_in_loop (GstLiveKitPeer * peer)
 {
-  gboolean is_sending = FALSE;
+  gboolean is_sending = !gst_livekit_link_is_idle (peer->link);
 
   lk_loop_assert_current (peer->loop);
   for (guint i = 0; i < peer->send_sections->len; i++) {

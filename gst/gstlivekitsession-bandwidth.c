@@ -138,6 +138,12 @@ gst_livekit_session_tick_bandwidth_in_loop (GstLiveKitSession * session)
 }
 
 void
+gst_livekit_session_tell_bandwidth_again_in_loop (GstLiveKitSession * session)
+{
+  session->up_told.limited_by = session->down_told.limited_by = NULL;
+}
+
+void
 gst_livekit_session_add_bandwidth_stats (GstLiveKitSession * session, GstStructure * stats)
 {
   const GstLiveKitLinkStatus *up = &session->up_status, *down = &session->down_status;

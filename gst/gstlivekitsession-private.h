@@ -167,6 +167,8 @@ void gst_livekit_session_tell_track (GstLiveKitSession * session, const gchar * 
 
 /* gstlivekitsession-bandwidth.c, room loop. Ten times a second. */
 void gst_livekit_session_tick_bandwidth_in_loop (GstLiveKitSession * session);
+/* Somebody has come who does not know yet: the next messages are due. */
+void gst_livekit_session_tell_bandwidth_again_in_loop (GstLiveKitSession * session);
 void gst_livekit_session_add_bandwidth_stats (GstLiveKitSession * session, GstStructure * stats);
 
 /* gstlivekitstats.c, room loop */

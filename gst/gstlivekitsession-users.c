@@ -202,6 +202,7 @@ enter_in_loop (gpointer data)
   if (gst_livekit_session_is_transport_up (session))
     gst_livekit_session_note_start_in_loop (session);
   gst_livekit_session_catch_up_in_loop (session, user);
+  gst_livekit_session_tell_bandwidth_again_in_loop (session);
   if (entrance->role == GST_LIVEKIT_ROLE_SUBSCRIBER)
     gst_livekit_session_set_latency_in_loop (session, user->latency_ms);
   gst_livekit_session_reconcile_later (session);

@@ -137,8 +137,8 @@ measure (GstLiveKitShare * share)
   g_mutex_unlock (&share->lock);
   bps = (n_bytes - share->n_bytes_before) * 8 * G_USEC_PER_SEC / (guint64) elapsed_us;
   share->n_bytes_before = n_bytes;
-  /* The first is not whole; nor is one in which nothing came, as while upstream pauses. */
-  if (share->bucket_us != 0 && bps != 0) {
+  /* Nobody has asked for a while, or never: who knows when that came. Nothing comes while upstream pauses. */
+  if (elapsed_us < 2 * BUCKET_US && bps != 0) {
     memmove (share->buckets + 1, share->buckets, sizeof share->buckets - sizeof *share->buckets);
     share->buckets[0] = lk_allocator_with_headers ((guint) MIN (bps, G_MAXINT32));
     share->n_buckets = MIN (share->n_buckets + 1, N_BUCKETS);
