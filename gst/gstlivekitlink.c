@@ -91,6 +91,7 @@ struct _GstLiveKitLink
   guint rtx_bps;
   gint64 rtx_us;
   LkRate audio, rtx;
+  gboolean is_probing;
   guint padding_bps;
   gdouble padding_bytes;
   guint padding_due;            /* bytes of RTX that are our own padding */
@@ -218,7 +219,7 @@ gst_livekit_link_reset (GstLiveKitLink * link)
 
   g_mutex_lock (&link->lock);
   lk_bandwidth_reset (link->bandwidth, now_us);
-  link->is_known = FALSE;
+  link->is_known = link->is_probing = FALSE;
   link->padding_bps = link->padding_due = 0;
   if (link->remb)
     lk_remb_reset (link->remb, now_us);
@@ -335,6 +336,17 @@ gst_livekit_link_may_resume (GstLiveKitLink * link)
   return may_resume;
 }
 
+gboolean
+gst_livekit_link_is_probing (GstLiveKitLink * link)
+{
+  gboolean is_probing;
+
+  g_mutex_lock (&link->lock);
+  is_probing = link->is_probing;
+  g_mutex_unlock (&link->lock);
+  return is_probing;
+}
+
 /* --- sending: what leaves rtprtxsend --- */
 
 static gboolean
@@ -413,6 +425,7 @@ update_pacer_locked (GstLiveKitLink * link, gint64 now_us)
   LkBandwidthStatus status;
 
   lk_bandwidth_get_status (link->bandwidth, now_us, &status);
+  link->is_probing = status.is_probing && !status.is_congested;
   link->padding_bps = status.is_congested ? 0 : status.padding_bps;
   if (status.is_congested)
     link->rtx_bps = 0;

@@ -43,6 +43,8 @@ void gst_livekit_link_forget (GstLiveKitLink * link, GstPad * joint);
 gboolean gst_livekit_link_has_room (GstLiveKitLink * link);
 /* There is room for that key frame, so that it is time to ask for it. */
 gboolean gst_livekit_link_may_resume (GstLiveKitLink * link);
+/* It is being found out whether more fits: what a stream has to send is better for that than padding. */
+gboolean gst_livekit_link_is_probing (GstLiveKitLink * link);
 
 typedef struct
 {

@@ -91,13 +91,20 @@ ref_link (GstLiveKitShare * share, gboolean * is_thinned)
   return link;
 }
 
+/* A thinned stream is too little to find out whether more of it fits, and its key frames are too far apart to be padding. */
+static gboolean
+is_held_back (GstLiveKitLink * link, gboolean is_thinned)
+{
+  return is_thinned && (link == NULL || !gst_livekit_link_is_probing (link));
+}
+
 gboolean
 gst_livekit_share_admits (GstLiveKitShare * share, gboolean is_delta)
 {
   gboolean is_thinned;
   g_autoptr (GstLiveKitLink) link = ref_link (share, &is_thinned);
 
-  if (is_thinned && is_delta)
+  if (is_delta && is_held_back (link, is_thinned))
     return FALSE;
   return link == NULL || gst_livekit_link_has_room (link);
 }
@@ -108,7 +115,7 @@ gst_livekit_share_may_resume (GstLiveKitShare * share)
   gboolean is_thinned;
   g_autoptr (GstLiveKitLink) link = ref_link (share, &is_thinned);
 
-  return !is_thinned && (link == NULL || gst_livekit_link_may_resume (link));
+  return !is_held_back (link, is_thinned) && (link == NULL || gst_livekit_link_may_resume (link));
 }
 
 guint

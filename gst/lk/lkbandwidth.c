@@ -609,6 +609,7 @@ lk_bandwidth_get_status (LkBandwidth * self, gint64 now_us, LkBandwidthStatus * 
   if (self->is_congested)
     status->steady_bps = MAX (status->target_bps, (guint) (AFTER_DRAIN * self->capacity_bps));
   status->reason = self->reason;
+  status->is_probing = self->is_probing;
   if (self->is_probing && status->sent_bps < status->target_bps)
     status->padding_bps = MIN (status->target_bps, self->wanted_bps) - MIN (status->sent_bps, self->wanted_bps);
 }

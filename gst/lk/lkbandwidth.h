@@ -58,6 +58,7 @@ typedef struct
   guint acked_bps;              /* what arrived, over half a second */
   guint sent_bps;               /* what was sent, over half a second, without padding */
   guint padding_bps;            /* what should be sent besides, to learn whether more would fit; mostly 0 */
+  gboolean is_probing;          /* looks whether more fits: padding, or rather media, may fill the target */
   gint64 queue_us;              /* standing queue */
   gdouble loss;                 /* 0 to 1, over about a second */
   gboolean is_congested;        /* now: no RTX, no padding, no layer is added */
