@@ -42,7 +42,7 @@
 #define SMALL_BPS 1000000
 #define RECEIVING_US (5 * G_TIME_SPAN_SECOND)
 /* The server looks at the trend of some ten values. */
-#define REMB_CONGESTED_US 50000
+#define REMB_CONGESTED_US 25000
 
 /* Where the estimates begin says nothing until the path is full; small, an encoder above it would seem limited. */
 static const LkBandwidthConfig up_config = { 50000, 200000000, 10000000 };

@@ -22,7 +22,7 @@
 #define BETA_LOSS 0.85
 #define LEAST_RELEARNT 0.7
 /* Where to go on once the queue is gone. Two flows come to share fairly by the difference to 1. */
-#define AFTER_DRAIN 0.95
+#define AFTER_DRAIN 0.92
 
 /* Below that of the capacity it is made up fast; so much more must have arrived, without a queue, to prove it wrong. A target
  * above it proves nothing: encoders do not fill it. */
