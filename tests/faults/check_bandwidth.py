@@ -10,6 +10,7 @@ import re
 import threading
 import time
 
+from check_duplex import ME, Pieces, listener, start_alice
 from harness import check, check_at_least, let_pass, percentile, wait_until
 from mediaclock import MediaClock
 from netbench import inside, run
@@ -156,6 +157,41 @@ def test_bandwidth_follows(bench):
     bench.widen()
     wait_until(lambda: int(sender.get('b', 'bitrate')) > 400000, 'the encoder is raised again', 120, every=0.5)
     sender.end()
+
+
+def test_bandwidth_duplex(bench):
+    """A sink joins the session of a src, fits a small link, leaves and comes again; the src goes and comes on it."""
+    bench.limit(400)
+    bench.start_server()
+    with inside('srv'):
+        alice = start_alice(bench)
+    texts = {'in': listener(bench), 'out': (
+        'videotestsrc is-live=true pattern=snow ! video/x-raw,format=I420,width=320,height=180,framerate=15/1 ! '
+        'queue max-size-buffers=3 ! %s ! livekitbitrate name=b ! %s' % (ENCODER % 500, bench.element('sink', ME, name='k')))}
+    pieces = Pieces(bench)
+
+    def wait_bitrate(condition, what):
+        wait_until(lambda: condition(int(pieces.get('b', 'bitrate'))), what, 120, every=0.5)
+    pieces.state('playing')
+    pieces.add('in', texts['in'])
+    pieces.wait_more('in', 30)
+    pieces.add('out', texts['out'])
+    alice.wait_more('viewer', 30)
+    bench.squeeze(150)
+    wait_bitrate(lambda bitrate: 0 < bitrate < 200000, 'the encoder is lowered')
+    for element in ('k', 's'):
+        wait_until(lambda name=element: 'sending' in pieces.get(name, 'stats'), 'stats of both tell of sending', 30)
+    pieces.remove('out')
+    pieces.wait_more('in', 30)
+    pieces.add('out', texts['out'])
+    wait_bitrate(lambda bitrate: 0 < bitrate < 200000, 'the encoder is lowered in the second stay')
+    pieces.remove('in')
+    bench.widen()
+    wait_bitrate(lambda bitrate: bitrate > 400000, 'the encoder is raised again')
+    pieces.add('in', texts['in'])
+    pieces.wait_more('in', 30)
+    pieces.end()
+    alice.end()
 
 
 def test_bandwidth_clean(bench):
