@@ -9,13 +9,14 @@
  * @title: livekitbitrate
  * @short_description: lets an encoder follow the bandwidth that livekitsink has
  *
- * Passes everything on. It takes the event `livekit-target-bitrate` that livekitsink sends upstream, and sets the bitrate of the encoder
- * next to it: the first one that it knows upstream, else downstream, with parsers, queues and the like between. What the encoder was
- * set to at first is the most it gets.
+ * Passes everything on. It takes the event `livekit-target-bitrate` that livekitsink sends upstream, and sets the
+ * bitrate of the encoder next to it: the first one that it knows upstream, else downstream, with parsers, queues and
+ * the like between. What the encoder was set to at first is the most it gets.
  *
  * ## Example
  * |[
- * gst-launch-1.0 videotestsrc is-live=true ! x264enc tune=zerolatency bitrate=2500 ! livekitbitrate ! livekitsink room=lab
+ * gst-launch-1.0 videotestsrc is-live=true ! x264enc tune=zerolatency bitrate=2500 ! livekitbitrate ! \
+ *     livekitsink room=lab
  * ]|
  * 2.5 Mbit/s where they fit, and what fits where they do not.
  */
@@ -34,7 +35,8 @@
 #define GST_TYPE_LIVEKIT_BITRATE (gst_livekit_bitrate_get_type ())
 G_DECLARE_FINAL_TYPE (GstLiveKitBitrate, gst_livekit_bitrate, GST, LIVEKIT_BITRATE, GstElement)
 
-/* The encoders that we know: their property and how many bit/s are one of its units. Names that end in * are those of a family. */
+/* The encoders that we know: their property and how many bit/s are one of its units. Names that end in * are those of
+ * a family. */
 typedef struct
 {
   const gchar *factory, *property;
@@ -50,7 +52,8 @@ static const Encoder encoders[] = {
   /* NVIDIA: desktop, Jetson */
   {"nvv4l2*enc", "bitrate", 1}, {"nv*enc", "bitrate", 1000},
   /* Intel, AMD, Windows, Apple */
-  {"qsv*enc", "bitrate", 1000}, {"msdk*enc", "bitrate", 1000}, {"amf*enc", "bitrate", 1000}, {"mf*enc", "bitrate", 1000},
+  {"qsv*enc", "bitrate", 1000}, {"msdk*enc", "bitrate", 1000},
+  {"amf*enc", "bitrate", 1000}, {"mf*enc", "bitrate", 1000},
   {"vtenc_h26*", "bitrate", 1000},
   /* V4L2 has it among its controls; Rockchip, OpenMAX, NXP (kbit/s), Android */
   {"v4l2*enc", "extra-controls", 1}, {"mpp*enc", "bps", 1}, {"omx*enc", "target-bitrate", 1},

@@ -34,8 +34,9 @@
 #define NACK_SHARE 0.1
 #define NACK_PACKET_BITS 9600
 #define NACK_BURST 10.0
-/* The least time between two reports of ours. What comes is repaired in time only when requests are not held back by the report
- * before; who only sends has nothing to ask, and on a small path a hundred reports a second take a large part of it. */
+/* The least time between two reports of ours. What comes is repaired in time only when requests are not held back by
+ * the report before; who only sends has nothing to ask, and on a small path a hundred reports a second take a large
+ * part of it. */
 #define REPORTS_RECEIVING (20 * GST_MSECOND)
 #define REPORTS_SMALL (100 * GST_MSECOND)
 #define REPORTS_SENDING (250 * GST_MSECOND)
@@ -473,7 +474,8 @@ take_feedback (GstLiveKitLink * link, const GstStructure * structure)
 
   /* rtpsession still has it. */
   G_GNUC_BEGIN_IGNORE_DEPRECATIONS;
-  if (value == NULL || !G_VALUE_HOLDS (value, g_type_from_name ("GValueArray")) || (fates = g_value_get_boxed (value)) == NULL)
+  if (value == NULL || !G_VALUE_HOLDS (value, g_type_from_name ("GValueArray"))
+      || (fates = g_value_get_boxed (value)) == NULL)
     return;
   G_GNUC_END_IGNORE_DEPRECATIONS;
   packets = g_new (LkBandwidthPacket, MIN (fates->n_values, MAX_FEEDBACK) + 1);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gstlivekitlink: what the path of one peer carries: video is paced, RTX kept in bounds, both directions are estimated.
  *
- * Sending: transport-wide feedback comes in as webrtcbin's rtpsession reads it, packets of video go out through gst_livekit_link_send().
- * Receiving: the server is told by REMB what may come (lkremb); where it wants transport-wide feedback, rtpsession sends that by itself.
- * One thread, from the first packet that has to wait, or that comes, on. */
+ * Sending: transport-wide feedback comes in as webrtcbin's rtpsession reads it, packets of video go out through
+ * gst_livekit_link_send(). Receiving: the server is told by REMB what may come (lkremb); where it wants
+ * transport-wide feedback, rtpsession sends that by itself. One thread, from the first packet that has to wait, or
+ * that comes, on. */
 #pragma once
 
 #include <gst/gst.h>

@@ -74,8 +74,8 @@ void gst_livekit_local_track_set_muted (GstLiveKitLocalTrack * track, LkRoom * r
 void gst_livekit_local_track_set_watched (GstLiveKitLocalTrack * track, const LkCodecQuality * codecs, guint n_codecs);
 /* Tells the room the size of the largest layer. */
 void gst_livekit_local_track_tell_size (GstLiveKitLocalTrack * track, LkRoom * room);
-/* Layers that somebody watches, from small to large, with bit/s that upstream says each has (0 = unknown), into arrays of
- * GST_LIVEKIT_MAX_LAYERS; how many. */
+/* Layers that somebody watches, from small to large, with bit/s that upstream says each has (0 = unknown), into
+ * arrays of GST_LIVEKIT_MAX_LAYERS; how many. */
 guint gst_livekit_local_track_get_senders (GstLiveKitLocalTrack * track, GstLiveKitLayer ** layers, guint * nominal);
 const gchar *gst_livekit_local_track_get_cid (GstLiveKitLocalTrack * track);    /* NULL = not published */
 const gchar *gst_livekit_local_track_get_sid (GstLiveKitLocalTrack * track);

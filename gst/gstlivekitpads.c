@@ -275,9 +275,9 @@ make_sink_state (void)
   /**
    * GstLiveKitSinkPad:target-bitrate:
    *
-   * What the encoder may make now, as the connection is estimated to carry: video only. 0: nothing of this layer is sent. The largest
-   * number: no limit is known. Notifies, from the room's thread. The same goes upstream as a custom event `livekit-target-bitrate` with the
-   * field `bitrate` (uint).
+   * What the encoder may make now, as the connection is estimated to carry: video only. 0: nothing of this layer is
+   * sent. The largest number: no limit is known. Notifies, from the room's thread. The same goes upstream as a custom
+   * event `livekit-target-bitrate` with the field `bitrate` (uint).
    */
   sink_properties[SINK_PROP_TARGET_BITRATE] = g_param_spec_uint ("target-bitrate", "Target bitrate",
       "Bit/s that the encoder may make now (0 = none, the largest number = no limit is known)", 0, G_MAXUINT,

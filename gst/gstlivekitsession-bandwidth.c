@@ -86,7 +86,8 @@ describe (const gchar * name, const gchar * direction, const LkBandwidthStatus *
 }
 
 static void
-tell (GstLiveKitSession * session, GstLiveKitBandwidthTold * told, const LkBandwidthStatus * status, GstStructure * message)
+tell (GstLiveKitSession * session, GstLiveKitBandwidthTold * told, const LkBandwidthStatus * status,
+    GstStructure * message)
 {
   const gchar *reason = limited_by (status);
   guint64 change = MAX (told->estimate_bps, status->target_bps) - MIN (told->estimate_bps, status->target_bps);
@@ -126,8 +127,9 @@ gst_livekit_session_tick_bandwidth_in_loop (GstLiveKitSession * session)
   *down = *up;
   if (session->subscriber != session->publisher)
     gst_livekit_link_tick (gst_livekit_peer_get_link (session->subscriber), down);
-  GST_LOG_OBJECT (session->element, "at=%" G_GINT64_FORMAT " up target=%u sent=%u acked=%u padding=%u queue-us=%" G_GINT64_FORMAT
-      " loss=%.3f pacer-us=%u %s%s; down %u acked=%u queue-us=%" G_GINT64_FORMAT " loss=%.3f %s%s", g_get_monotonic_time (), up->up.target_bps,
+  GST_LOG_OBJECT (session->element, "at=%" G_GINT64_FORMAT " up target=%u sent=%u acked=%u padding=%u queue-us=%"
+      G_GINT64_FORMAT " loss=%.3f pacer-us=%u %s%s; down %u acked=%u queue-us=%" G_GINT64_FORMAT " loss=%.3f %s%s",
+      g_get_monotonic_time (), up->up.target_bps,
       up->up.sent_bps, up->up.acked_bps, up->up.padding_bps, up->up.queue_us, up->up.loss, up->pacer_us,
       limited_by (&up->up), up->up.is_congested ? "!" : "", down->down.target_bps, down->down.acked_bps,
       down->down.queue_us, down->down.loss, limited_by (&down->down), down->down.is_congested ? "!" : "");

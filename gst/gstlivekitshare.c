@@ -91,7 +91,8 @@ ref_link (GstLiveKitShare * share, gboolean * is_thinned)
   return link;
 }
 
-/* A thinned stream is too little to find out whether more of it fits, and its key frames are too far apart to be padding. */
+/* A thinned stream is too little to find out whether more of it fits, and its key frames are too far apart to be
+ * padding. */
 static gboolean
 is_held_back (GstLiveKitLink * link, gboolean is_thinned)
 {
@@ -172,7 +173,9 @@ gst_livekit_share_describe_in_loop (GstLiveKitShare * share, guint level, guint 
   measure (share);
   if (!is_limited || !share->is_obeyed)
     share->full_bps = average (share);
-  rate_bps = nominal && (share->is_obeyed || share->n_buckets == 0) ? lk_allocator_with_headers (nominal) : share->full_bps;
+  rate_bps = share->full_bps;
+  if (nominal && (share->is_obeyed || share->n_buckets == 0))
+    rate_bps = lk_allocator_with_headers (nominal);
   if (rate_bps == 0)
     rate_bps = GUESSED_BPS;
   layer->level = level;

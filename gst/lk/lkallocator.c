@@ -110,7 +110,8 @@ switch_off (Layer * layer, gint64 now_us)
 
 /* The lowest layer of a track stays on. A layer whose lower neighbour is off has no room. */
 static void
-judge_layer (Layer * layer, gdouble left_bps, gdouble margin_bps, gboolean is_blocked, gboolean is_congested, gint64 now_us)
+judge_layer (Layer * layer, gdouble left_bps, gdouble margin_bps, gboolean is_blocked, gboolean is_congested,
+    gint64 now_us)
 {
   gboolean fits = layer->layer.min_bps <= left_bps && !is_blocked;
 
@@ -204,8 +205,8 @@ give_shares (LkAllocator * self, gdouble video_bps, LkAllocation * out)
   }
 }
 
-/* The target at which one more layer would come on, or the lowest be whole again. Those that are on find out by themselves
- * what fits. */
+/* The target at which one more layer would come on, or the lowest be whole again. Those that are on find out by
+ * themselves what fits. */
 static guint
 next_step (LkAllocator * self, const LkAllocation * out, guint other_bps)
 {

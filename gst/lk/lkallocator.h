@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* lkallocator: shares what a path carries out to audio, layers of video and retransmissions. Pure.
  *
- * Audio comes first and gets all it wants. Then the layers: the lowest of all tracks, then the second of all, and so on; in a
- * level the tracks in the order they were given. A layer is on when its least fits beside all below it. What is left goes to
- * the layers in the same order, up to their most. RTX comes out of the same: what was used of it lately is taken off, and as much
- * as a tenth may be.
+ * Audio comes first and gets all it wants. Then the layers: the lowest of all tracks, then the second of all, and so
+ * on; in a level the tracks in the order they were given. A layer is on when its least fits beside all below it. What
+ * is left goes to the layers in the same order, up to their most. RTX comes out of the same: what was used of it
+ * lately is taken off, and as much as a tenth may be.
  *
- * A layer goes off after 200 ms without room, at once when congested, and comes on with a tenth to spare, not before two seconds.
- * One that goes off again within ten seconds waits twice as long the next time, up to half a minute. The lowest layer
- * of a track is never off: it is thinned (is_thinned), and the pacer drops what is over.
+ * A layer goes off after 200 ms without room, at once when congested, and comes on with a tenth to spare, not before
+ * two seconds. One that goes off again within ten seconds waits twice as long the next time, up to half a minute. The
+ * lowest layer of a track is never off: it is thinned (is_thinned), and the pacer drops what is over.
  *
  * All in bits a second of whole packets, but encoder_bps: that is without the headers (60 bytes a packet: RTP and its
  * extensions, SRTP, UDP, IP; bandwidth.md measured them) and with a twentieth to spare, as encoders overshoot. */

@@ -24,8 +24,8 @@
 /* Where to go on once the queue is gone. Two flows come to share fairly by the difference to 1. */
 #define AFTER_DRAIN 0.92
 
-/* Below that of the capacity it is made up fast; so much more must have arrived, without a queue, to prove it wrong. A target
- * above it proves nothing: encoders do not fill it. */
+/* Below that of the capacity it is made up fast; so much more must have arrived, without a queue, to prove it wrong.
+ * A target above it proves nothing: encoders do not fill it. */
 #define NEAR_LOW 0.90
 #define NEAR_PROVEN 1.08
 #define NEAR_HIGH 1.30
@@ -416,8 +416,8 @@ decrease_for_loss (LkBandwidth * self, gint64 queue_us)
   self->reason = LK_BANDWIDTH_LOSS;
 }
 
-/* Less was sent and arrived, nothing was lost, and the delay is what it was: a longer route, or somebody else's queue that we
- * would starve behind. */
+/* Less was sent and arrived, nothing was lost, and the delay is what it was: a longer route, or somebody else's queue
+ * that we would starve behind. */
 static gboolean
 is_not_our_queue (LkBandwidth * self, gint64 queue_us)
 {

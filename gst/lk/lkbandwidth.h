@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* lkbandwidth: what a path carries, estimated by who sends from the feedback of who receives. Pure.
  *
- * Units: bits a second and bytes are of whole packets as the link sees them, IP header included; times are microseconds.
- * @now_us and send_us are of one clock, ours; recv_us is of the receiver's. Neither must start anywhere. Not thread safe.
+ * Units: bits a second and bytes are of whole packets as the link sees them, IP header included; times are
+ * microseconds.
+ * @now_us and send_us are of one clock, ours; recv_us is of the receiver's. Neither must start anywhere. Not thread
+ * safe.
  *
- * Feedback is that of draft-holmer-rmcat-transport-wide-cc-extensions-01: 16-bit numbers that wrap, arrivals in steps of
- * 250 us. The estimate is in the manner of draft-ietf-rmcat-gcc-02:
+ * Feedback is that of draft-holmer-rmcat-transport-wide-cc-extensions-01: 16-bit numbers that wrap, arrivals in steps
+ * of 250 us. The estimate is in the manner of draft-ietf-rmcat-gcc-02:
  *
  * | number | from |
  * | --- | --- |
@@ -62,7 +64,7 @@ typedef struct
   gint64 queue_us;              /* standing queue */
   gdouble loss;                 /* 0 to 1, over about a second */
   gboolean is_congested;        /* now: no RTX, no padding, no layer is added */
-  gboolean is_limited;          /* the path was full once. Before, the target says nothing: there is no reason to send less */
+  gboolean is_limited;          /* the path was full once; before, the target says nothing, and nobody need send less */
   LkBandwidthReason reason;
 } LkBandwidthStatus;
 
@@ -72,8 +74,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (LkBandwidth, lk_bandwidth_free);
 
 /* Forgets the path (ICE restart, new transport), starts again at half the target: the new path may be smaller. */
 void lk_bandwidth_reset (LkBandwidth * self, gint64 now_us);
-/* How much could be used if it were there, where media come in steps (a layer that is off). It does not limit the target; above it
- * there is padding from time to time. 0: nothing more. */
+/* How much could be used if it were there, where media come in steps (a layer that is off). It does not limit the
+ * target; above it there is padding from time to time. 0: nothing more. */
 void lk_bandwidth_set_wanted (LkBandwidth * self, guint wanted_bps);
 
 /* For each packet with a transport-wide number that is sent. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* lkpacer: when a packet of video may go, and which never will. Pure: it holds no packets and no clock.
  *
- * The caller keeps one queue of video packets. A frame may enter it when lk_pacer_has_room() says so; after one that may not,
- * the stream goes on with a key frame, to be asked for when lk_pacer_may_resume(). One packet is taken out when lk_pacer_wait_us()
- * says 0. Audio and RTX wait for nothing, but are told as well: what they use, video may not. A token bucket of 40 ms, at the
- * target itself and not at a multiple (browsers take 2.5): above it a key frame alone fills the queue that the estimator just
- * emptied. Bytes are of whole packets, as the link sees them. */
+ * The caller keeps one queue of video packets. A frame may enter it when lk_pacer_has_room() says so; after one that
+ * may not, the stream goes on with a key frame, to be asked for when lk_pacer_may_resume(). One packet is taken out
+ * when lk_pacer_wait_us() says 0. Audio and RTX wait for nothing, but are told as well: what they use, video may not.
+ * A token bucket of 40 ms, at the target itself and not at a multiple (browsers take 2.5): above it a key frame alone
+ * fills the queue that the estimator just emptied. Bytes are of whole packets, as the link sees them. */
 #pragma once
 
 #include <glib.h>

@@ -2,10 +2,11 @@
 /* lkremb: what to tell a sender that sends on what the receiver says (REMB). Pure.
  *
  * Takes every RTP packet of a transport: when it was sent, from the abs-send-time extension (24 bits, 6.18 fixed point
- * seconds, wraps every 64 s), and when it came. Each 100 ms, or more often while congested, lk_remb_write() makes the RTCP packet of
- * draft-alvestrand-rmcat-remb-03 §2.2, without its encryption. The value is lkbandwidth's while all is well. LiveKit's server looks
- * for a value that falls (Kendall's tau of the last twelve below -0.6, equal values being one), not at the value: while
- * congested it falls by 1.5 % in 100 ms, down to 0.7 of what arrives. In silence it is the same as before. */
+ * seconds, wraps every 64 s), and when it came. Each 100 ms, or more often while congested, lk_remb_write() makes the
+ * RTCP packet of draft-alvestrand-rmcat-remb-03 §2.2, without its encryption. The value is lkbandwidth's while all is
+ * well. LiveKit's server looks for a value that falls (Kendall's tau of the last twelve below -0.6, equal values
+ * being one), not at the value: while congested it falls by 1.5 % in 100 ms, down to 0.7 of what arrives. In silence
+ * it is the same as before. */
 #pragma once
 
 #include "lkbandwidth.h"
@@ -30,8 +31,8 @@ void lk_remb_add (LkRemb * self, guint32 ssrc, guint16 seqnum, guint32 abs_send_
 /* Another path: forgets all. */
 void lk_remb_reset (LkRemb * self, gint64 now_us);
 
-/* One packet into @data of @size bytes; how many it has, 0 when there is nothing to say (no packet yet, or no room). Call every
- * LK_REMB_INTERVAL_US or more often, packets or not. */
+/* One packet into @data of @size bytes; how many it has, 0 when there is nothing to say (no packet yet, or no room).
+ * Call every LK_REMB_INTERVAL_US or more often, packets or not. */
 gsize lk_remb_write (LkRemb * self, guint32 sender_ssrc, gint64 now_us, guint8 * data, gsize size);
 
 guint lk_remb_bps (LkRemb * self);

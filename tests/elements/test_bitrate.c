@@ -88,7 +88,8 @@ GST_END_TEST;
 
 GST_START_TEST (test_without_an_encoder_the_event_is_not_taken)
 {
-  g_autoptr (GstElement) bin = gst_object_ref_sink (gst_parse_launch ("identity ! livekitbitrate ! fakesink name=end", NULL));
+  g_autoptr (GstElement) bin = gst_object_ref_sink (gst_parse_launch (
+          "identity ! livekitbitrate ! fakesink name=end", NULL));
   g_autoptr (GstElement) end = gst_bin_get_by_name (GST_BIN (bin), "end");
   g_autoptr (GstPad) pad = gst_element_get_static_pad (end, "sink");
 

@@ -39,8 +39,8 @@ def controls(bench, name, since=0.0):
 
 def wait_control(bench, name, condition, what, since=0.0, seconds=60):
     """The first word of the estimators that meets the condition."""
-    return wait_until(lambda: next((row for row in controls(bench, name, since) if condition(row)), None), what, seconds,
-                      every=0.2)
+    return wait_until(lambda: next((row for row in controls(bench, name, since) if condition(row)), None), what,
+                      seconds, every=0.2)
 
 
 class QueueWatch:
@@ -92,8 +92,8 @@ def layered(bench, fps=30):
             'videotestsrc is-live=true pattern=snow ! video/x-raw,format=I420,width=640,height=360,framerate=%d/1 ! '
             'tee name=t' % fps]
     for pad, (width, height, bitrate) in enumerate(LAYERS):
-        text.append('t. ! queue max-size-buffers=2 leaky=downstream ! videoscale ! video/x-raw,width=%d,height=%d ! %s ! '
-                    'k.video_%d' % (width, height, ENCODER % bitrate, pad))
+        text.append('t. ! queue max-size-buffers=2 leaky=downstream ! videoscale ! video/x-raw,width=%d,height=%d ! '
+                    '%s ! k.video_%d' % (width, height, ENCODER % bitrate, pad))
     return ' '.join(text)
 
 
@@ -105,8 +105,8 @@ def publish(bench, encoder, name='alice', audio=True, **properties):
 
 def watch(bench, of='alice', name='viewer', reads=True):
     """Beside the server, so that the link hits the publisher alone."""
-    text = '%s s.video_0 ! queue ! avdec_h264 ! videoconvert ! video/x-raw,format=I420 ! identity name=r ! fakesink sync=false' % (
-        bench.element('src', name, name='s', tracks=of + '/video'))
+    text = '%s s.video_0 ! queue ! avdec_h264 ! videoconvert ! video/x-raw,format=I420 ! identity name=r ! %s' % (
+        bench.element('src', name, name='s', tracks=of + '/video'), 'fakesink sync=false')
     with inside('srv'):
         viewer = bench.launch(name, text, '--watch=s', *(['--read=r'] if reads else []))
     viewer.wait_event('first-buffer', 40, pad='video_0')
@@ -167,7 +167,8 @@ def test_bandwidth_duplex(bench):
         alice = start_alice(bench)
     texts = {'in': listener(bench), 'out': (
         'videotestsrc is-live=true pattern=snow ! video/x-raw,format=I420,width=320,height=180,framerate=15/1 ! '
-        'queue max-size-buffers=3 ! %s ! livekitbitrate name=b ! %s' % (ENCODER % 500, bench.element('sink', ME, name='k')))}
+        'queue max-size-buffers=3 ! %s ! livekitbitrate name=b ! %s' % (
+            ENCODER % 500, bench.element('sink', ME, name='k')))}
     pieces = Pieces(bench)
 
     def wait_bitrate(condition, what):
@@ -258,8 +259,8 @@ def test_bandwidth_layers(bench):
     with inside('srv'):
         viewer = bench.launch('viewer', '%s ! queue ! avdec_h264 ! fakesink' % bench.element(
             'src', 'viewer', name='s', tracks='alice', video_quality='high'), '--watch=s')
-        small = bench.launch('small', '%s ! queue ! avdec_h264 ! videoconvert ! video/x-raw,format=I420 ! identity name=r ! '
-                             'fakesink sync=false' % bench.element('src', 'small', name='s', tracks='alice',
+        small = bench.launch('small', '%s ! queue ! avdec_h264 ! videoconvert ! video/x-raw,format=I420 ! '
+                             'identity name=r ! fakesink sync=false' % bench.element('src', 'small', name='s', tracks='alice',
                                                                    video_quality='medium'), '--watch=s', '--read=r')
     viewer.wait_event('first-buffer', 40, pad='video_0')
     small.wait_event('first-buffer', 40, pad='video_0')
@@ -310,7 +311,8 @@ def test_bandwidth_fixed(bench):
     bench.figure('150 frames shown after', viewer.events('frame')[known + 150]['t'] / 1e6 - wide, 's')
 
 
-REACTIONS = re.compile(r'^(\S+)Z\t.*(?:applying channel capacity update|congestion state change|changing channel capacity)')
+REACTIONS = re.compile(r'^(\S+)Z\t.*(?:applying channel capacity update|congestion state change|'
+                       r'changing channel capacity)')
 
 
 def reactions(bench):

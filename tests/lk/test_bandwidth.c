@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tests of lkbandwidth on a simulated link. The same seeds give the same runs: times are simulated, so they are exact. */
+/* Tests of lkbandwidth on a simulated link. The same seeds give the same runs: times are simulated, so they are
+ * exact. */
 
 #include <gst/check/gstcheck.h>
 
@@ -87,7 +88,8 @@ assert_limit_is_met (guint32 seed, gint64 jitter_us)
   GST_INFO ("seed %u below %d ms use %.3f p95 %d ms lost %u", seed, (gint) (below_us / MS), use, (gint) (p95_us / MS),
       stats->n_lost);
   fail_unless (use >= 0.90, "use %.3f", use);
-  fail_unless (p95_us <= 80 * MS + link_sim_link (sim)->delay_us + jitter_us, "one way delay %d ms", (gint) (p95_us / MS));
+  fail_unless (p95_us <= 80 * MS + link_sim_link (sim)->delay_us + jitter_us, "one way delay %d ms",
+      (gint) (p95_us / MS));
   /* of more than 3000 */
   fail_unless (stats->n_lost <= 15, "lost %u", stats->n_lost);
 
@@ -270,7 +272,8 @@ GST_START_TEST (test_cross_traffic_leaves_the_rest)
 }
 GST_END_TEST;
 
-/* 150, 600, 2400 kbit/s of fixed streams into 1 Mbit/s: the top layer goes, the others stay, and padding finds it room again. */
+/* 150, 600, 2400 kbit/s of fixed streams into 1 Mbit/s: the top layer goes, the others stay, and padding finds it
+ * room again. */
 GST_START_TEST (test_top_layer_goes_and_comes)
 {
   LinkSimFlowConfig config = {.n_layers = 3,.is_fixed = TRUE,.audio_bps = 32000 };

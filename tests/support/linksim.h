@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* linksim: one link with a queue, and senders with encoder, allocator, pacer and estimator that share it. Simulated time in
- * steps of a millisecond; the same seed gives the same run. The receiver answers by livekit-server's rule: more than 20
- * packets held, and 100 ms since the last answer, or more than 100 held, or the end of a frame and 50 ms. */
+/* linksim: one link with a queue, and senders with encoder, allocator, pacer and estimator that share it. Simulated
+ * time in steps of a millisecond; the same seed gives the same run. The receiver answers by livekit-server's rule:
+ * more than 20 packets held, and 100 ms since the last answer, or more than 100 held, or the end of a frame and 50
+ * ms. */
 #pragma once
 
 #include <glib.h>
