@@ -428,7 +428,7 @@ update_pacer_locked (GstLiveKitLink * link, gint64 now_us)
   lk_bandwidth_get_status (link->bandwidth, now_us, &status);
   link->is_probing = status.is_probing && !status.is_congested;
   link->padding_bps = status.is_congested ? 0 : status.padding_bps;
-  if (status.is_congested)
+  if (status.is_congested && status.reason == LK_BANDWIDTH_QUEUE)
     link->rtx_bps = 0;
   if (status.is_limited)
     lk_pacer_set_rate (link->pacer, status.target_bps, now_us);

@@ -62,7 +62,8 @@ share_out (GstLiveKitSession * session, GstLiveKitLink * link, const GstLiveKitL
   collect_senders (session, is_limited, &senders);
   lk_allocator_set_layers (session->allocator, senders.described, senders.n);
   lk_allocator_share (session->allocator, &input, g_get_monotonic_time (), &allocation);
-  if (!is_limited)
+  /* Losses without a queue are the path's own: there retransmissions are what helps. */
+  if (!is_limited || status->up.reason == LK_BANDWIDTH_LOSS)
     allocation.rtx_bps = status->up.target_bps / 10;
   gst_livekit_link_set_allocation (link, &allocation);
   for (guint i = 0; i < senders.n; i++)
