@@ -111,7 +111,7 @@ struct _GstLiveKitLink
   LkRemb *remb;                 /* NULL until something comes */
   gboolean rtcp_flows;
   gint64 remb_us;
-  gboolean down_congested;
+  gboolean down_congested, down_queued;
   guint down_bps;
   gdouble nacks;                /* tokens */
   gint64 nacks_us;
@@ -554,7 +554,7 @@ on_retransmission_request (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   link->nacks += NACK_SHARE * link->down_bps / NACK_PACKET_BITS * (now_us - link->nacks_us) / G_USEC_PER_SEC;
   link->nacks = MIN (link->nacks, NACK_BURST);
   link->nacks_us = now_us;
-  may_go = !link->down_congested || link->nacks >= 1;
+  may_go = !link->down_queued || link->nacks >= 1;
   link->nacks -= may_go ? MIN (link->nacks, 1) : 0;
   link->n_nacks_refused += !may_go;
   g_mutex_unlock (&link->lock);
@@ -686,6 +686,7 @@ send_remb (GstLiveKitLink * link, gint64 now_us)
 
   lk_remb_get_status (link->remb, now_us, &status);
   link->down_congested = status.is_congested;
+  link->down_queued = status.is_congested && status.reason == LK_BANDWIDTH_QUEUE;
   link->down_bps = status.acked_bps;
   g_mutex_unlock (&link->lock);
   rtcp_pad = g_weak_ref_get (&link->rtcp_pad);
