@@ -163,19 +163,24 @@ add_attributes (JsonBuilder * builder, GHashTable * attributes)
 }
 
 static void
-add_grants (JsonBuilder * builder, const gchar * room)
+add_grant (JsonBuilder * builder, const gchar * name, gboolean is_granted)
 {
-  static const gchar *const grants[] = {
-    "roomJoin", "canPublish", "canSubscribe", "canPublishData", "canUpdateOwnMetadata",
-  };
+  json_builder_set_member_name (builder, name);
+  json_builder_add_boolean_value (builder, is_granted);
+}
 
+/* Those that are not granted are said, too: the server takes most that are absent for granted. */
+static void
+add_grants (JsonBuilder * builder, const LkTokenRequest * request)
+{
   json_builder_set_member_name (builder, "video");
   json_builder_begin_object (builder);
-  add_string (builder, "room", room);
-  for (guint i = 0; i < G_N_ELEMENTS (grants); i++) {
-    json_builder_set_member_name (builder, grants[i]);
-    json_builder_add_boolean_value (builder, TRUE);
-  }
+  add_string (builder, "room", request->room);
+  add_grant (builder, "roomJoin", TRUE);
+  add_grant (builder, "canPublish", !request->no_publish);
+  add_grant (builder, "canSubscribe", !request->no_subscribe);
+  add_grant (builder, "canPublishData", !request->no_data);
+  add_grant (builder, "canUpdateOwnMetadata", TRUE);
   json_builder_end_object (builder);
 }
 
@@ -194,7 +199,7 @@ make_payload (const LkTokenRequest * request)
   add_string (builder, "name", request->name);
   add_string (builder, "metadata", request->metadata);
   add_attributes (builder, request->attributes);
-  add_grants (builder, request->room);
+  add_grants (builder, request);
   json_builder_end_object (builder);
 
   root = json_builder_get_root (builder);

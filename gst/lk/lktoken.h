@@ -25,10 +25,11 @@ typedef struct
   GHashTable *attributes;       /* string to string, or NULL */
   gint64 now_s;                 /* unix seconds */
   guint valid_s;                /* from now */
+  gboolean no_publish, no_subscribe, no_data;   /* what is not granted */
 } LkTokenRequest;
 
-/* A signed token, or NULL with LK_ERROR_SETTINGS. Grants roomJoin, canPublish, canSubscribe, canPublishData and
- * canUpdateOwnMetadata. The caller frees it with lk_token_clear(). */
+/* A signed token, or NULL with LK_ERROR_SETTINGS. Grants roomJoin, canUpdateOwnMetadata and, unless the request says
+ * otherwise, canPublish, canSubscribe and canPublishData. The caller frees it with lk_token_clear(). */
 gchar *lk_token_mint (const LkTokenRequest * request, GError ** error);
 
 /* LK_ERROR_TOKEN when @token is NULL, empty, longer than 64 KiB, or more than visible ASCII: it goes into a header of

@@ -303,6 +303,27 @@ GST_START_TEST (test_minted_token_is_read)
 }
 GST_END_TEST;
 
+GST_START_TEST (test_grants_are_left_out_by_request)
+{
+  LkTokenRequest request = make_request ();
+  g_autofree gchar *publisher = NULL, *viewer = NULL;
+  g_autoptr (LkTokenClaims) may_publish = NULL, may_watch = NULL;
+
+  request.no_subscribe = TRUE;
+  publisher = lk_token_mint (&request, NULL);
+  may_publish = lk_token_read (publisher, NULL);
+  fail_unless (may_publish->room_join && may_publish->can_publish && may_publish->can_publish_data);
+  fail_if (may_publish->can_subscribe);
+
+  request.no_subscribe = FALSE;
+  request.no_publish = request.no_data = TRUE;
+  viewer = lk_token_mint (&request, NULL);
+  may_watch = lk_token_read (viewer, NULL);
+  fail_unless (may_watch->room_join && may_watch->can_subscribe);
+  fail_if (may_watch->can_publish || may_watch->can_publish_data);
+}
+GST_END_TEST;
+
 static void
 expect_mint_refused (const LkTokenRequest * request, const gchar * word)
 {
@@ -595,6 +616,7 @@ token_suite (void)
   tcase_add_test (mint, test_minted_payload);
   tcase_add_test (mint, test_unset_members_are_left_out);
   tcase_add_test (mint, test_minted_token_is_read);
+  tcase_add_test (mint, test_grants_are_left_out_by_request);
   tcase_add_test (mint, test_mint_needs_settings);
   tcase_add_test (mint, test_mint_refuses_what_json_cannot_hold);
   tcase_add_test (mint, test_longest_token);
