@@ -12,7 +12,7 @@ PYTHON_SDK_VERSION=1.2.0
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/gst-livekit
 
 build_packages='gcc libc6-dev meson ninja-build pkg-config protobuf-c-compiler libprotobuf-c-dev libsoup-3.0-dev
-  libjson-glib-dev libssl-dev libnice-dev libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
+  libjson-glib-dev libssl-dev libnice-dev libyaml-dev libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
   libgstreamer-plugins-bad1.0-dev'
 media_packages='gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-base-apps
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-x gstreamer1.0-nice
@@ -90,7 +90,7 @@ check_build () {
   check_commands meson ninja pkg-config protoc-c gst-inspect-1.0 python3
   missing=
   for module in gstreamer-webrtc-1.0 gstreamer-sdp-1.0 gstreamer-check-1.0 libsoup-3.0 json-glib-1.0 libprotobuf-c \
-    libcrypto; do
+    libcrypto yaml-0.1; do
     pkg-config --exists "$module" || missing="$missing $module"
   done
   for element in webrtcbin nicesrc dtlsdec srtpdec rtph264pay rtpvp8pay opusenc vp8enc x264enc avdec_h264 \

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* applog: log lines on standard error. */
+
+#include "applog.h"
+
+#include "lklog.h"
+
+#include <string.h>
+
+static AppLogLevel max_level = APP_LOG_INFO;
+static gboolean is_journal;
+
+static const gchar *const level_names[] = { "error", "warning", "info", "debug" };
+
+gboolean
+app_log_is_level (const gchar * text, AppLogLevel * level)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (level_names); i++) {
+    if (g_strcmp0 (text, level_names[i]) == 0) {
+      *level = (AppLogLevel) i;
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+static void
+on_client_line (LkLogLevel level, const gchar * file, const gchar * function, gint line_number, const gchar * object,
+    const gchar * line, gpointer data)
+{
+  app_log (level == LK_LOG_ERROR ? APP_LOG_ERROR : APP_LOG_WARNING, "%s: %s", object, line);
+}
+
+void
+app_log_init (void)
+{
+  app_log_is_level (g_getenv ("LOG_LEVEL"), &max_level);
+  is_journal = g_getenv ("JOURNAL_STREAM") != NULL;
+  lk_log_set_sink (on_client_line, NULL);
+  lk_log_set_max_level (LK_LOG_WARNING);
+}
+
+/* Line ends become spaces: a line of the log is one line, whatever a peer called itself. */
+void
+app_log (AppLogLevel level, const gchar * format, ...)
+{
+  static const gint priorities[] = { 3, 4, 6, 7 };
+  g_autofree gchar *text = NULL, *time = NULL;
+  g_autoptr (GDateTime) now = NULL;
+  va_list arguments;
+
+  if (level > max_level)
+    return;
+  va_start (arguments, format);
+  text = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  g_strdelimit (text, "\r\n", ' ');
+  if (is_journal) {
+    g_printerr ("<%d>%s\n", priorities[level], text);
+    return;
+  }
+  now = g_date_time_new_now_utc ();
+  time = g_date_time_format (now, "%Y-%m-%dT%H:%M:%S");
+  g_printerr ("%s.%03dZ %-7s %s\n", time, g_date_time_get_microsecond (now) / 1000, level_names[level], text);
+}
+
+gchar *
+app_log_url (const gchar * url)
+{
+  g_autoptr (GUri) uri = g_uri_parse (url, G_URI_FLAGS_HAS_PASSWORD | G_URI_FLAGS_ENCODED, NULL);
+  g_autoptr (GUri) bare = NULL;
+  const gchar *host = uri != NULL ? g_uri_get_host (uri) : NULL, *at;
+
+  if (host == NULL)
+    return g_strdup ("(no URL)");
+  /* an @ in the password that is not escaped */
+  at = strrchr (host, '@');
+  bare = g_uri_build (G_URI_FLAGS_ENCODED, g_uri_get_scheme (uri), NULL, at != NULL ? at + 1 : host,
+      g_uri_get_port (uri), g_uri_get_path (uri), NULL, NULL);
+  return g_uri_to_string (bare);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* applog: log lines on standard error: with a time, or, under systemd, with the journal's priorities.
+ *
+ * Any thread. Tokens, secrets, passwords are never handed in; URLs go through app_log_url(). */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  APP_LOG_ERROR,
+  APP_LOG_WARNING,
+  APP_LOG_INFO,
+  APP_LOG_DEBUG,
+} AppLogLevel;
+
+/* Once, first of all. The level comes from LOG_LEVEL (error, warning, info, debug), info without it. What the client
+ * library has to say comes at warning and above. */
+void app_log_init (void);
+gboolean app_log_is_level (const gchar * text, AppLogLevel * level);
+void app_log (AppLogLevel level, const gchar * format, ...) G_GNUC_PRINTF (2, 3);
+
+#define app_error(...) app_log (APP_LOG_ERROR, __VA_ARGS__)
+#define app_warning(...) app_log (APP_LOG_WARNING, __VA_ARGS__)
+#define app_info(...) app_log (APP_LOG_INFO, __VA_ARGS__)
+#define app_debug(...) app_log (APP_LOG_DEBUG, __VA_ARGS__)
+
+/* @url without user, password, query and fragment; "(no URL)" when it is none. To be freed. */
+gchar *app_log_url (const gchar * url);
+
+G_END_DECLS
