@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The video server: the Go server's kind of configuration, restarts, recordings, settings that cannot work."""
+
+import subprocess
+
+from harness import check, check_at_least, check_equal, let_pass, wait_until
+from programs import Program, TokenServer, ask, free_port, metrics, wait_up
+
+CAMERA = 'videotestsrc is-live=true pattern=ball ! video/x-raw,width=%d,height=%d,framerate=15/1'
+MICROPHONE = 'audiotestsrc is-live=true wave=sine freq=440'
+RTP_VIDEO = '''appsrc name=source emit-signals=true is-live=true block=true do-timestamp=true format=time
+  ! application/x-rtp, encoding-name=(string)VP8, payload=(int)96
+  ! queue
+  ! rtpjitterbuffer latency=150 max-dropout-time=200
+  ! queue
+  ! rtpvp8depay
+  ! vp8dec
+  ! videoconvert
+  ! %s'''
+RTP_AUDIO = '''appsrc name=source emit-signals=true is-live=true block=true do-timestamp=true format=time
+  ! application/x-rtp, encoding-name=(string)OPUS, payload=(int)111,clock-rate=48000
+  ! rtpopusdepay
+  ! opusdec
+  ! audioresample
+  ! audioconvert
+  ! %s'''
+
+# The five pipelines of the Go server's sample, devices replaced by test sources and files.
+FIVE = '''TOKEN_SERVER: 127.0.0.1:{token_port}
+LIVEKIT_SERVER: {url}
+ROOM_ID: {room}
+CLIENT_ID: room-b
+RECEIVER_VIDEO_ID: room-a-0
+RECEIVER_AUDIO_ID: room-a-1
+# pipelines:
+PIPELINES: 5
+# sending pipelines:
+PIPELINE_3: >
+  {microphone}
+  ! audiorate
+  ! audioconvert
+  ! opusenc
+  ! appsink emit-signals=true name=sink
+# single pipeline:
+PIPELINE_1: >
+  {camera}
+  ! videoconvert
+  ! vp8enc target-bitrate=1500000 keyframe-max-dist=120 deadline=1
+  ! appsink emit-signals=true name=sink
+# simulcast pipeline:
+PIPELINE_2: >
+  {large_camera}
+  ! queue
+  ! tee name=t
+  t.
+  ! queue
+  ! videoconvert
+  ! vp8enc target-bitrate=1500000 keyframe-max-dist=120 deadline=1
+  ! appsink emit-signals=true name=sink_h
+  t.
+  ! queue
+  ! videoconvert
+  ! videoscale
+  ! video/x-raw,width=1080,height=720
+  ! vp8enc target-bitrate=1000000 keyframe-max-dist=120 deadline=1
+  ! appsink emit-signals=true name=sink_m
+  t.
+  ! queue
+  ! videoconvert
+  ! videoscale
+  ! video/x-raw,width=320,height=240
+  ! vp8enc target-bitrate=500000 keyframe-max-dist=120 deadline=1
+  ! appsink emit-signals=true name=sink_l
+# receiving pipelines:
+# video pipeline:
+PIPELINE_0: >
+  {rtp_video}
+# audio pipeline:
+PIPELINE_4: >
+  {rtp_audio}
+'''
+
+
+def video_server(bench, settings, *arguments, **variables):
+    return Program(bench, 'video-server', 'livekit-video-server', settings, *arguments, **variables)
+
+
+def settings(bench, *pipelines, **more):
+    """A configuration with keys of its own and pipelines from 0 on."""
+    lines = {'LIVEKIT_SERVER': bench.url, 'LIVEKIT_API_KEY': 'devkey', 'LIVEKIT_API_SECRET': 'secret',
+             'ROOM_ID': bench.room, 'CLIENT_ID': 'server', 'PIPELINES': len(pipelines), **more}
+    lines.update({'PIPELINE_%d' % number: text for number, text in enumerate(pipelines)})
+    return ''.join('%s: "%s"\n' % (name, str(value).replace('\\', '\\\\').replace('"', '\\"'))
+                   for name, value in lines.items())
+
+
+def tracks_of(browser):
+    return {track['name']: track for track in browser.call('measure')['tracks']}
+
+
+def test_video_server_go_configuration(bench):
+    """The Go server's five pipelines, simulcast among them: Chromium sees all; a track of his is played and recorded."""
+    server = bench.start_server()
+    tokens = TokenServer(bench)
+    port = free_port()
+    record, sound = bench.temporary / 'record.mkv', bench.temporary / 'sound.wav'
+    text = FIVE.format(
+        token_port=tokens.port, url=bench.url, room=bench.room, microphone=MICROPHONE, camera=CAMERA % (640, 480),
+        large_camera=CAMERA % (1280, 720),
+        rtp_video=RTP_VIDEO % ('vp8enc deadline=1 cpu-used=16 ! matroskamux ! filesink sync=true location=%s' % record),
+        rtp_audio=RTP_AUDIO % ('wavenc ! filesink sync=true location=%s' % sound))
+    browser = bench.browser()
+    program = video_server(bench, text, 'serve', HTTP_LISTEN='127.0.0.1:%d' % port)
+    bench.wait_published('room-b', 3)
+    check_equal(tokens.asked[0], {'room': [bench.room], 'identity': ['room-b']}, 'what the token server is asked')
+    layers = [sorted((layer.get('width'), layer.get('height')) for layer in track['layers'])
+              for track in server.participants(bench.room)['room-b']['tracks'] if track.get('simulcast')]
+    check_equal(layers, [[(320, 240), (1080, 720), (1280, 720)]], 'layers that the server lists')
+
+    browser.call('join', bench.url, bench.token('chromium'))
+    wait_until(lambda: {'room-b-1', 'room-b-2', 'room-b-3'} <= set(tracks_of(browser)), 'Chromium has all tracks')
+    for name in ('room-b-1', 'room-b-2'):
+        wait_until(lambda name=name: tracks_of(browser)[name]['frames'] > 30, 'Chromium shows ' + name)
+    wait_until(lambda: tracks_of(browser)['room-b-3']['energy'] > 0, 'Chromium hears room-b-3')
+    browser.call('quality', 'LOW')
+    wait_until(lambda: tracks_of(browser)['room-b-2']['width'] == 320, 'Chromium shows the small layer', 30)
+    browser.call('screenshot', str(bench.folder / 'browser.png'))
+
+    browser.call('publish', {'name': 'room-a-0', 'audio': False})
+    browser.call('publish', {'name': 'room-a-1', 'video': False})
+    program.wait_printed('the track room-a-0 is there')
+    program.wait_printed('the track room-a-1 is there')
+    url = 'http://127.0.0.1:%d/' % port
+    wait_until(lambda: metrics(url + 'metrics')['video_server_pipeline_buffers_total{pipeline="PIPELINE_0",'
+                                                'direction="receive"}'] > 200, 'RTP packets are played', 30)
+    check_equal(ask(url + 'ready')[0], 200, 'ready')
+    browser.call('unpublish')
+    program.wait_printed(': ended', 2)
+    program.stop()
+    check_received(bench, record, sound)
+    wait_until(lambda: not set(tracks_of(browser)) & {'room-b-1', 'room-b-2', 'room-b-3'}, 'the tracks are gone')
+
+
+def check_received(bench, record, sound):
+    video = bench.probe_file(record)
+    n_frames = len(video['times'][0])
+    bench.note('recorded %d frames of %sx%s, %.1f s of sound', n_frames, video['streams'][0]['width'],
+               video['streams'][0]['height'], len(bench.probe_file(sound)['times'][0]) and
+               float(bench.probe_file(sound)['format']['duration']))
+    check_at_least(n_frames, 20, 'frames in the recording')
+    check_at_least(float(bench.probe_file(sound)['format']['duration']), 1, 'seconds of sound')
+
+
+def test_video_server_short_form(bench):
+    """Pipelines with open ends: H.264 sent, simulcast by none; a track copied into Matroska, one decoded, a new file each time."""
+    bench.start_server()
+    sender = video_server(bench, settings(
+        bench, CAMERA % (320, 240) + ' ! x264enc tune=zerolatency key-int-max=600', MICROPHONE + ' ! opusenc',
+        CLIENT_ID='alice'), label='sender')
+    bench.wait_published('alice', 2)
+    port = free_port()
+    receiver = video_server(bench, settings(
+        bench, 'h264parse ! matroskamux ! filesink location=%s/video-{time}.mkv' % bench.temporary,
+        'decodebin ! audioconvert ! wavenc ! filesink location=%s/audio.wav' % bench.temporary,
+        RECEIVER_VIDEO_ID='alice/alice-0', RECEIVER_AUDIO_ID='alice-1', CLIENT_ID='bob'),
+        HTTP_LISTEN='127.0.0.1:%d' % port, label='receiver')
+    name = 'video_server_pipeline_buffers_total{pipeline="PIPELINE_%d",direction="receive"}'
+    wait_up('http://127.0.0.1:%d/health' % port)
+
+    def flow(number):
+        return metrics('http://127.0.0.1:%d/metrics' % port)[name % number]
+    wait_until(lambda: flow(0) > 45 and flow(1) > 100, 'both tracks are received', 30)
+    sender.stop()
+    receiver.wait_printed('PIPELINE_0: ended')
+    sender = video_server(bench, settings(bench, CAMERA % (320, 240) + ' ! x264enc tune=zerolatency key-int-max=600',
+                                          CLIENT_ID='alice'), label='sender-again')
+    receiver.wait_printed('PIPELINE_0: starts', 2)
+    before = flow(0)
+    wait_until(lambda: flow(0) > before + 30, 'the track is received again', 30)
+    receiver.stop()
+    sender.stop()
+    files = sorted(bench.temporary.glob('video-*.mkv'))
+    check_equal(len(files), 2, 'files')
+    for file in files:
+        info = bench.probe_file(file)
+        bench.note('%s: %d frames', file.name, len(info['times'][0]))
+        check_equal(info['streams'][0]['codec_name'], 'h264', 'codec')
+        check_at_least(len(info['times'][0]), 25, 'frames')
+    check_at_least(float(bench.probe_file(bench.temporary / 'audio.wav')['format']['duration']), 1, 'seconds of sound')
+
+
+def test_video_server_restarts_alone(bench):
+    """A camera that breaks: its track is muted, its pipeline starts again and again; the other one goes on."""
+    bench.start_server()
+    port = free_port()
+    device = bench.temporary / 'camera.mkv'
+    subprocess.run(['gst-launch-1.0', '-q', 'videotestsrc', 'num-buffers=60', '!',
+                    'video/x-raw,width=160,height=120,framerate=30/1', '!', 'vp8enc', 'deadline=1', '!', 'matroskamux', '!',
+                    'filesink', 'location=%s.new' % device], check=True)
+    program = video_server(bench, settings(
+        bench, CAMERA % (320, 240) + ' ! vp8enc deadline=1',
+        'filesrc location=%s ! matroskademux ! appsink name=sink' % device), HTTP_LISTEN='127.0.0.1:%d' % port)
+    bench.wait_published('server', 1)
+    program.wait_printed('PIPELINE_1: filesrc')
+    url = 'http://127.0.0.1:%d/' % port
+
+    def value(name, labels):
+        return metrics(url + 'metrics')['video_server_%s{%s}' % (name, labels)]
+    status, _, text = ask(url + 'ready')
+    check_equal((status, text), (503, 'PIPELINE_1 is broken\n'), 'ready')
+    check_equal(value('pipeline_restarts_total', 'pipeline="PIPELINE_0"'), 0, 'restarts of the other one')
+    device.with_name(device.name + '.new').rename(device)
+    bench.wait_published('server', 2, 60)
+
+    def muted():
+        tracks = bench.server.participants(bench.room)['server']['tracks']
+        return {track['name']: track.get('muted', False) for track in tracks}
+    # the file comes to its end: that is broken, too
+    wait_until(lambda: muted() == {'server-0': False, 'server-1': True}, 'the broken track is muted')
+    wait_until(lambda: muted() == {'server-0': False, 'server-1': False}, 'the track is back', 60)
+    check_equal(value('pipeline_restarts_total', 'pipeline="PIPELINE_0"'), 0, 'restarts of the other one')
+    check_at_least(value('layer_frames_total', 'pipeline="PIPELINE_0",track="server-0",layer="0"'), 1, 'frames sent')
+    program.stop()
+
+
+def test_video_server_waits_for_tokens(bench):
+    """The token server and the server are down at boot: it waits, and joins when they come."""
+    server = bench.start_server()
+    server.end_process()
+    token_port = free_port()
+    text = settings(bench, MICROPHONE + ' ! opusenc', TOKEN_SERVER='http://127.0.0.1:%d/token' % token_port)
+    text = ''.join(line + '\n' for line in text.splitlines() if 'API' not in line)
+    program = video_server(bench, text)
+    program.wait_printed('PIPELINE_0: starts')
+    let_pass(1)
+    check_equal(program.process.poll(), None, 'exit code without a token server')
+    tokens = TokenServer(bench, token_port)
+    wait_until(lambda: tokens.asked, 'it asks for a token', 60)
+    let_pass(1)
+    check_equal(program.process.poll(), None, 'exit code without a server')
+    check(server.start_process(), 'the server starts')
+    bench.wait_published('server', 1, 60)
+    program.stop()
+
+
+BAD = '''TOKEN_SERVER: 127.0.0.1:3030
+LIVEKIT_API_KEY: devkey
+LIVEKIT_SERVER: ftp://here
+ROOM_ID:
+HTTP_LISTEN: nowhere
+PIPELINES: 5
+PIPELINE_0: videotestsrc ! vp8encc deadline=1 ! appsink name=sink
+PIPELINE_1: >
+  audiotestsrc is-live=true
+  ! opusenc bitrat=64000
+PIPELINE_2: queue ! vp8dec ! fakesink
+PIPELINE_3: videotestsrc ! fakesink
+UNKNOWN: 1
+'''
+
+
+def test_video_server_bad_settings(bench):
+    """All that is wrong with the settings is told at once, with lines and marks; exit code 2."""
+    bench.url = 'ws://127.0.0.1:1'
+    program = video_server(bench, BAD)
+    check_equal(program.wait_end(), 2, 'exit code')
+    printed = program.printed()
+    file = str(bench.temporary / 'livekit-video-server.yaml')
+    for text in (
+            ':2: LIVEKIT_API_KEY is set, LIVEKIT_API_SECRET is not\n',
+            ':3: LIVEKIT_SERVER: a host with its port, or a URL of ws or wss, is expected\n',
+            ':4: ROOM_ID is not set: the room to join\n',
+            ': CLIENT_ID is not set: the name to join it by\n',
+            ':5: HTTP_LISTEN: "nowhere" is no address to listen on',
+            ':6: PIPELINES: it is 5, but PIPELINE_4 is not set\n',
+            ':7: PIPELINE_0: no element "vp8encc"\n    videotestsrc ! vp8encc deadline=1 ! appsink name=sink\n'
+            '                   ^\n',
+            ':8: PIPELINE_1: no property "bitrat" in element "opusenc"\n    audiotestsrc is-live=true ! opusenc bitrat=64000\n'
+            '                                        ^\n',
+            ':12: PIPELINE_3: it must have one end that meets the room',
+            ': RECEIVER_VIDEO_ID: PIPELINE_2 receives video, but no track is named for it\n'):
+        check(file + text in printed, 'not told: %s in\n%s', text, printed)
+    check_equal(printed.count(file + ':'), 11, 'problems in\n' + printed)
+
+
+def test_video_server_taken_port(bench):
+    """A port that is taken is told, with exit code 1."""
+    bench.start_server()
+    program = video_server(bench, settings(bench, MICROPHONE + ' ! opusenc',
+                                           HTTP_LISTEN='127.0.0.1:%d' % bench.server.port))
+    check_equal(program.wait_end(), 1, 'exit code')
+    check('HTTP_LISTEN: cannot listen on 127.0.0.1:%d' % bench.server.port in program.printed(), 'it does not say so')
+
+
+def test_video_server_raw_is_refused(bench):
+    """A pipeline without an encoder: told, and nothing else suffers."""
+    bench.start_server()
+    program = video_server(bench, settings(bench, MICROPHONE + ' ! opusenc',
+                                           CAMERA % (320, 240) + ' ! appsink name=sink caps=video/x-raw'))
+    program.wait_printed('PIPELINE_1: video/x-raw cannot be published: put an encoder in front of its end')
+    bench.wait_published('server', 1)
+    check('room: failed' not in program.printed(), 'the room failed')
+    program.stop()
