@@ -206,6 +206,17 @@ app_settings_read (AppSettings * settings, const gchar * path, AppProblems * pro
   return TRUE;
 }
 
+void
+app_settings_read_default (AppSettings * settings, const gchar * path, const gchar * name, AppProblems * problems)
+{
+  g_autofree gchar *at_home = g_build_filename (g_get_home_dir (), name, NULL);
+
+  if (path == NULL)
+    path = g_file_test (at_home, G_FILE_TEST_EXISTS) ? at_home : g_file_test (name, G_FILE_TEST_EXISTS) ? name : NULL;
+  if (path != NULL)
+    app_settings_read (settings, path, problems);
+}
+
 static Entry *
 find_entry (AppSettings * settings, const gchar * name)
 {

@@ -19,6 +19,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AppSettings, app_settings_free)
 /* Adds what the file says; FALSE when it cannot be read. Faults are added to the problems. A later file wins. */
 gboolean app_settings_read (AppSettings * settings, const gchar * path, AppProblems * problems);
 
+/* Reads @path, or, when that is NULL, the file @name in the home folder, else in the current one; none is needed, for the
+ * environment may say all. */
+void app_settings_read_default (AppSettings * settings, const gchar * path, const gchar * name, AppProblems * problems);
+
 /* NULL when unset or empty. Owned by the settings. */
 const gchar *app_settings_get (AppSettings * settings, const gchar * name);
 /* With a problem added when it is not set. */

@@ -31,27 +31,6 @@ typedef struct
   VsServer *server;
 } App;
 
-/* The one that was named, or the first that is there: none is needed, for the environment may say all. */
-static void
-read_files (AppSettings * settings, AppProblems * problems)
-{
-  const gchar *const folders[] = { g_get_home_dir (), "." };
-
-  if (opt_config != NULL) {
-    app_settings_read (settings, opt_config, problems);
-    return;
-  }
-  for (guint i = 0; i < G_N_ELEMENTS (folders); i++) {
-    g_autofree gchar *path = i == 0 ? g_build_filename (folders[i], FILE_NAME, NULL) : g_strdup (FILE_NAME);
-
-    if (g_file_test (path, G_FILE_TEST_EXISTS)) {
-      app_info ("settings: %s", path);
-      app_settings_read (settings, path, problems);
-      return;
-    }
-  }
-}
-
 static gboolean
 check_elements (void)
 {
@@ -139,7 +118,7 @@ main (int argc, char **argv)
   app_log_init ();
   if (!check_elements ())
     return 1;
-  read_files (settings, problems);
+  app_settings_read_default (settings, opt_config, FILE_NAME, problems);
   config = vs_config_read (settings, problems);
   if (app_problems_print (problems) > 0)
     return APP_EXIT_SETTINGS;
