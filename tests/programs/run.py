@@ -15,7 +15,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / 'live')]
 from runner import find_tests, run_test  # noqa: E402
 
 # Who adds a file adds its name here.
-MODULES = ['check_video_server', 'check_key_server']
+MODULES = ['check_video_server', 'check_key_server', 'check_endless_stream']
 
 
 def main():
