@@ -6,7 +6,8 @@
 #
 # Phases, in order: gcc (build, unit and element suites), clang (the same), sanitizers (the same with address and
 # undefined-behaviour sanitizers), fuzz (ten seconds of each fuzz target), live (against a real livekit-server, with
-# Chromium, the Python and the Go SDK), faults (of network and server, the tests for every change), trixie (build, unit and
+# Chromium, the Python and the Go SDK), programs (video server, key server and viewer, with all around them), faults (of
+# network and server, the tests for every change), trixie (build, unit and
 # element suites and some live tests with the GStreamer of Debian 13, in a chroot; root only). All by default. What is left out is said. Ends
 # with "N passed, N failed" and exits with 1 unless everything passed. tests/full.sh runs longer.
 set -eu
@@ -14,7 +15,7 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/tests/support/install.sh"
 
-phases='gcc clang sanitizers fuzz live faults trixie'
+phases='gcc clang sanitizers fuzz live programs faults trixie'
 only=
 without=
 browser=yes
@@ -87,7 +88,7 @@ phase_gcc () {
 }
 
 phase_clang () {
-  CC=clang setup clang && LK_TEST_SHORT=1 run_tests clang clang --suite lk --suite elements --suite fuzz
+  CC=clang setup clang && LK_TEST_SHORT=1 run_tests clang clang --suite lk --suite elements --suite fuzz --suite programs-units
 }
 
 # The registry is made in the test process: the scanner has no sanitizer in it and could not load the plugin.
@@ -96,7 +97,8 @@ phase_sanitizers () {
   LK_TEST_SHORT=1 GST_REGISTRY_FORK=no \
     ASAN_OPTIONS="detect_leaks=0:strict_string_checks=1:detect_stack_use_after_return=1" \
     UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1" \
-    run_tests sanitizers sanitizers --suite lk --suite elements --suite fuzz --timeout-multiplier 4
+    run_tests sanitizers sanitizers --suite lk --suite elements --suite fuzz --suite programs-units \
+    --timeout-multiplier 4
 }
 
 # What is found stays in build-test/fuzz-found; it belongs into the corpus, and its mending into the tests.
@@ -114,6 +116,16 @@ phase_live () {
   else
     say 'LEFT OUT: the tests with a browser, as asked'
     run_tests gcc live --suite live --no-suite browser
+  fi
+}
+
+phase_programs () {
+  setup gcc || return 1
+  if [ -n "$browser" ]; then
+    run_tests gcc programs --suite programs
+  else
+    say 'LEFT OUT: the tests of programs with a browser, as asked'
+    run_tests gcc programs --suite programs --no-suite browser
   fi
 }
 
@@ -167,6 +179,14 @@ need_for () {
     clang | fuzz) need_packages clang libclang-rt-dev; check_commands clang ;;
     trixie) [ "$(id -u)" != 0 ] || { ! with_live || need_server; need_packages debootstrap; check_commands debootstrap unshare; } ;;
     faults) need_server; need_packages iproute2 nftables util-linux; need_python_sdk; check_commands ip nft unshare ;;
+    programs)
+      need_server
+      need_packages ffmpeg
+      check_commands ffprobe
+      [ -z "$browser" ] || { need_packages chromium; check_commands chromium; }
+      need_node
+      need_modules "$root/tests/live/package.json" node-tests
+      ;;
     live)
       need_server
       need_packages ffmpeg python3-gi

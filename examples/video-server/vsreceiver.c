@@ -19,6 +19,8 @@
 /* what the pipeline itself may take on top of the jitter buffer, before its sink is late */
 #define MARGIN_NS (50 * GST_MSECOND)
 #define QUEUE_NS (3 * GST_SECOND)
+/* The server forgets requests that follow another one within half a second. */
+#define ASK_AGAIN_US G_USEC_PER_SEC
 
 struct _VsReceiver
 {
@@ -34,7 +36,8 @@ struct _VsReceiver
   /* with lock */
   GMutex lock;
   GstElement *end;              /* appsrc of the pipeline, or NULL */
-  gboolean needs_key_frame;
+  gboolean needs_key_frame;     /* of video: not begun yet */
+  gint64 asked_us;              /* for one, monotonic */
   guint64 buffers, bytes;
 };
 
@@ -127,6 +130,27 @@ on_end_event (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 
 /* From the room to the pipeline. In a streaming thread of the room. */
 
+/* In front of the payloader, if there is one: nothing before a key frame. */
+static GstPadProbeReturn
+on_branch_buffer (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  VsReceiver *receiver = data;
+  gint64 now_us = g_get_monotonic_time ();
+  gboolean passes, asks;
+
+  g_mutex_lock (&receiver->lock);
+  if (!GST_BUFFER_FLAG_IS_SET (GST_PAD_PROBE_INFO_BUFFER (info), GST_BUFFER_FLAG_DELTA_UNIT))
+    receiver->needs_key_frame = FALSE;
+  passes = receiver->end != NULL && !receiver->needs_key_frame;
+  asks = receiver->end != NULL && receiver->needs_key_frame && now_us - receiver->asked_us >= ASK_AGAIN_US;
+  if (asks)
+    receiver->asked_us = now_us;
+  g_mutex_unlock (&receiver->lock);
+  if (asks)
+    gst_pad_push_event (pad, gst_video_event_new_upstream_force_key_unit (GST_CLOCK_TIME_NONE, TRUE, 0));
+  return passes ? GST_PAD_PROBE_OK : GST_PAD_PROBE_DROP;
+}
+
 static void
 push (GstSample * sample, GstElement * tail, GstElement * end)
 {
@@ -154,9 +178,7 @@ on_sample (GstAppSink * tail, gpointer data)
   if (buffer == NULL || GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_GAP))
     return GST_FLOW_OK;
   g_mutex_lock (&receiver->lock);
-  if (!GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT))
-    receiver->needs_key_frame = FALSE;
-  if (receiver->end != NULL && !receiver->needs_key_frame) {
+  if (receiver->end != NULL) {
     end = gst_object_ref (receiver->end);
     receiver->buffers++;
     receiver->bytes += gst_buffer_get_size (buffer);
@@ -201,7 +223,8 @@ prepare (VsParsed * parsed, gpointer data)
 
   g_mutex_lock (&receiver->lock);
   receiver->end = gst_object_ref (end);
-  receiver->needs_key_frame = !receiver->takes_rtp && receiver->config->direction == VS_RECEIVES_VIDEO;
+  receiver->needs_key_frame = receiver->config->direction == VS_RECEIVES_VIDEO;
+  receiver->asked_us = g_get_monotonic_time ();
   g_mutex_unlock (&receiver->lock);
   ask_room (receiver);
 }
@@ -284,7 +307,18 @@ make_branch (VsReceiver * receiver, GstPad * pad)
   gst_bin_add (vs_room_get_bin (receiver->room), receiver->branch);
   gst_element_sync_state_with_parent (receiver->branch);
   sink = gst_element_get_static_pad (receiver->branch, "sink");
-  return gst_pad_link (pad, sink) == GST_PAD_LINK_OK;
+  gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_BUFFER, on_branch_buffer, receiver, NULL);
+  return TRUE;
+}
+
+/* Last of all, for the first buffer is a key frame. */
+static void
+link_branch (VsReceiver * receiver)
+{
+  g_autoptr (GstPad) sink = gst_element_get_static_pad (receiver->branch, "sink");
+
+  if (gst_pad_link (receiver->pad, sink) != GST_PAD_LINK_OK)
+    app_warning ("%s: the track %s cannot be linked", receiver->config->setting, receiver->config->track);
 }
 
 static void
@@ -322,6 +356,7 @@ vs_receiver_offer (VsReceiver * receiver, GstPad * pad)
   }
   app_info ("%s: the track %s is there", receiver->config->setting, receiver->config->track);
   vs_runner_start (receiver->runner);
+  link_branch (receiver);
   return TRUE;
 }
 

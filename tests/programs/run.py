@@ -22,12 +22,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--build', default=os.environ.get('LIVE_BUILD', 'build'), help='Meson build folder')
     parser.add_argument('--list', action='store_true', help='print names and what they test')
+    parser.add_argument('--names', dest='names_only', action='store_true', help='print the names only')
     parser.add_argument('names', nargs='*')
     options = parser.parse_args()
     tests = find_tests(MODULES)
     if options.list:
         for name, function in tests.items():
             print('%-28s %s' % (name, (function.__doc__ or '').strip().splitlines()[0]))
+        return 0
+    if options.names_only:
+        print('\n'.join(tests))
         return 0
     unknown = [name for name in options.names if name not in tests]
     if unknown:
