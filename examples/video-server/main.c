@@ -92,6 +92,8 @@ run (const VsConfig * config)
   app_notify ("READY=1");
   g_main_loop_run (loop);
   vs_server_free (app.server);
+  /* with GST_TRACERS=leaks this tells what is left */
+  gst_deinit ();
   return 0;
 }
 

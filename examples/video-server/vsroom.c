@@ -53,6 +53,8 @@ vs_room_free (VsRoom * room)
   if (room == NULL)
     return;
   vs_room_stop (room);
+  /* changes of pads that wait keep the old pipeline */
+  while (g_main_context_iteration (NULL, FALSE));
   app_restart_free (room->restart);
   gst_object_unref (room->clock);
   g_free (room);

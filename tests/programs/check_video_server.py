@@ -81,8 +81,10 @@ PIPELINE_4: >
 '''
 
 
-def video_server(bench, settings, *arguments, **variables):
-    return Program(bench, 'video-server', 'livekit-video-server', settings, *arguments, **variables)
+def video_server(bench, text, *arguments, label='livekit-video-server', **variables):
+    """The program; what is alive when it ends is found by the bench's look at the logs."""
+    return Program(bench, 'video-server', 'livekit-video-server', text, *arguments, label=label, GST_TRACERS='leaks',
+                   GST_DEBUG='GST_TRACER:7', GST_DEBUG_FILE=str(bench.folder / (label + '.gst.log')), **variables)
 
 
 def settings(bench, *pipelines, **more):
@@ -221,6 +223,32 @@ def test_video_server_restarts_alone(bench):
     check_equal(value('pipeline_restarts_total', 'pipeline="PIPELINE_0"'), 0, 'restarts of the other one')
     check_at_least(value('layer_frames_total', 'pipeline="PIPELINE_0",track="server-0",layer="0"'), 1, 'frames sent')
     program.stop()
+
+
+def test_video_server_recordings(bench):
+    """MP4 and segments of two tracks; a full disk breaks the third recording alone."""
+    bench.start_server()
+    port = free_port()
+    encoder = ' ! x264enc tune=zerolatency key-int-max=15'
+    video_server(bench, settings(bench, CAMERA % (320, 240) + encoder, CAMERA % (160, 120) + encoder,
+                                 MICROPHONE + ' ! opusenc', CLIENT_ID='alice'), label='sender')
+    program = video_server(bench, settings(
+        bench, 'h264parse ! mp4mux ! filesink location=%s/whole.mp4' % bench.temporary,
+        'h264parse ! splitmuxsink location=%s/part-%%02d.mp4 max-size-time=1000000000' % bench.temporary,
+        'opusparse ! oggmux ! filesink buffer-mode=unbuffered location=/dev/full',
+        RECEIVER_VIDEO_ID='alice-0,alice-1', RECEIVER_AUDIO_ID='alice-2'), HTTP_LISTEN='127.0.0.1:%d' % port)
+    program.wait_printed('PIPELINE_2: filesink', 2)
+    url = 'http://127.0.0.1:%d/' % port
+    name = 'video_server_pipeline_buffers_total{pipeline="PIPELINE_%d",direction="receive"}'
+    wait_until(lambda: min(metrics(url + 'metrics')[name % number] for number in (0, 1)) > 60, 'two recordings', 60)
+    check_equal(ask(url + 'ready')[2], 'PIPELINE_2 is broken\n', 'what is not ready')
+    program.stop()
+    files = [bench.temporary / 'whole.mp4', *sorted(bench.temporary.glob('part-*.mp4'))]
+    frames = [len(bench.probe_file(file)['times'][0]) for file in files]
+    bench.note('frames of the files: %s', frames)
+    check_at_least(len(files), 3, 'files')
+    check_at_least(frames[0], 55, 'frames of the whole')
+    check_at_least(sum(frames[1:]), 55, 'frames of the parts')
 
 
 def test_video_server_waits_for_tokens(bench):
