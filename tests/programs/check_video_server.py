@@ -4,7 +4,7 @@
 import subprocess
 
 from harness import check, check_at_least, check_equal, let_pass, wait_until
-from programs import Program, TokenServer, ask, free_port, metrics, wait_up
+from programs import ROOT, Program, TokenServer, ask, free_port, metrics, wait_up
 
 CAMERA = 'videotestsrc is-live=true pattern=ball ! video/x-raw,width=%d,height=%d,framerate=15/1'
 MICROPHONE = 'audiotestsrc is-live=true wave=sine freq=440'
@@ -337,6 +337,18 @@ def test_video_server_bad_settings(bench):
             ': RECEIVER_VIDEO_ID: PIPELINE_2 receives video, but no track is named for it\n'):
         check(file + text in printed, 'not told: %s in\n%s', text, printed)
     check_equal(printed.count(file + ':'), 11, 'problems in\n' + printed)
+
+
+def test_video_server_examples(bench):
+    """The example of a configuration, and the pipelines of the documentation, can be read; devices are not looked for."""
+    example = (ROOT / 'examples' / 'video-server' / 'livekit-video-server.yaml').read_text()
+    text = (ROOT / 'docs' / 'video-server.md').read_text().split('```yaml\n')[1].split('```')[0]
+    document = ('LIVEKIT_SERVER: h\nTOKEN_SERVER: h\nROOM_ID: a\nCLIENT_ID: b\nPIPELINES: %d\nRECEIVER_VIDEO_ID: a,b,c,d\n'
+                % text.count('PIPELINE_') + text)
+    for label, settings_text in (('example', example), ('document', document)):
+        # alsasrc is in a package of its own
+        program = video_server(bench, settings_text.replace('alsasrc device=hw:0,0', 'audiotestsrc'), '--check', label=label)
+        check_equal(program.wait_end(), 0, 'exit code for the %s: %s' % (label, program.printed()))
 
 
 def test_video_server_taken_port(bench):
