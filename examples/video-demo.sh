@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Starts a LiveKit server, the key server with its viewer, and the video server with test pictures (three layers of one, a single
-# one, and a tone), and prints the viewer's address. Installs and builds what that needs, on Debian; asks for nothing.
+# Starts a LiveKit server, the key server with its viewer, and the video server with test pictures (three layers
+# of one, a single one, and a tone), and prints the viewer's address. Installs and builds what that needs, on Debian;
+# asks for nothing.
 #
 #   sh examples/video-demo.sh [--seconds N]
 #
-# Ends with Ctrl-C, or after N seconds. The server: LIVEKIT_URL with LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or one of this
-# machine, found or built as for demo.sh.
+# Ends with Ctrl-C, or after N seconds. The server: LIVEKIT_URL with LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or one of
+# this machine, found or built as for demo.sh.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -16,7 +17,7 @@ seconds=
 case ${1:-} in
   '') ;;
   --seconds) seconds=${2:?--seconds needs a number} ;;
-  -h | --help) sed -n '3,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '3,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
   *) die "unknown option $1 (see --help)" ;;
 esac
 case $seconds in

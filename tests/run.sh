@@ -7,8 +7,8 @@
 # Phases, in order: gcc (build, unit and element suites), clang (the same), sanitizers (the same with address and
 # undefined-behaviour sanitizers), fuzz (ten seconds of each fuzz target), live (against a real livekit-server, with
 # Chromium, the Python and the Go SDK), programs (video server, key server and viewer, with all around them), faults (of
-# network and server, the tests for every change), trixie (build, unit and
-# element suites and some live tests with the GStreamer of Debian 13, in a chroot; root only). All by default. What is left out is said. Ends
+# network and server, the tests for every change), trixie (build, unit and element suites and some live tests with the
+# GStreamer of Debian 13, in a chroot; root only). All by default. What is left out is said. Ends
 # with "N passed, N failed" and exits with 1 unless everything passed. tests/full.sh runs longer.
 set -eu
 
@@ -88,7 +88,8 @@ phase_gcc () {
 }
 
 phase_clang () {
-  CC=clang setup clang && LK_TEST_SHORT=1 run_tests clang clang --suite lk --suite elements --suite fuzz --suite programs-units
+  CC=clang setup clang || return 1
+  LK_TEST_SHORT=1 run_tests clang clang --suite lk --suite elements --suite fuzz --suite programs-units
 }
 
 # The registry is made in the test process: the scanner has no sanitizer in it and could not load the plugin.

@@ -66,8 +66,8 @@ app_http_check_address (const gchar * listen, GError ** error)
   return address != NULL;
 }
 
-/* Runs when the headers are there: libsoup itself keeps a body of any length. One that is too long, or does not say how long it
- * is, is read and forgotten; the answer comes behind it. */
+/* Runs when the headers are there: libsoup itself keeps a body of any length. One that is too long, or does not say
+ * how long it is, is read and forgotten; the answer comes behind it. */
 static void
 on_early_request (SoupServer * server, SoupServerMessage * message, const char *path, GHashTable * query, gpointer data)
 {

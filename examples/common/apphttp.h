@@ -8,10 +8,12 @@ G_BEGIN_DECLS
 
 typedef struct _AppHttp AppHttp;
 
-/* @path is what was asked for, decoded; @query may be NULL. The handler answers before it returns, by app_http_answer(). */
+/* @path is what was asked for, decoded; @query may be NULL. The handler answers before it returns, by
+ * app_http_answer(). */
 typedef void (*AppHttpHandler) (SoupServerMessage * message, const gchar * path, GHashTable * query, gpointer data);
 
-/* Whether @listen is "address:port", "[address]:port", ":port" (all addresses) or "port" (loopback). @error says why not. */
+/* Whether @listen is "address:port", "[address]:port", ":port" (all addresses) or "port" (loopback). @error says why
+ * not. */
 gboolean app_http_check_address (const gchar * listen, GError ** error);
 /* NULL with an error when @listen is no address or is taken. Port 0 takes a free one. */
 AppHttp *app_http_new (const gchar * listen, GError ** error);

@@ -18,9 +18,9 @@ typedef enum
   APP_MAY_SEND_DATA = 1 << 2,
 } AppGrants;
 
-/* From LIVEKIT_API_KEY and LIVEKIT_API_SECRET, API_KEY and API_SECRET, or the file KEY_FILE, which is LiveKit's ("key: secret",
- * the first one is taken, and nobody but its owner and group may read it). NULL when there are none; half of them, two ways at
- * once, or a file that cannot be used are problems. */
+/* From LIVEKIT_API_KEY and LIVEKIT_API_SECRET, API_KEY and API_SECRET, or the file KEY_FILE, which is LiveKit's
+ * ("key: secret", the first one is taken, and nobody but its owner and group may read it). NULL when there are none;
+ * half of them, two ways at once, or a file that cannot be used are problems. */
 AppKeys *app_keys_read (AppSettings * settings, AppProblems * problems);
 void app_keys_free (AppKeys * keys);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AppKeys, app_keys_free)

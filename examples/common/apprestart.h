@@ -9,8 +9,8 @@ G_BEGIN_DECLS
 typedef struct _AppRestart AppRestart;
 typedef void (*AppRestartFunc) (gpointer data);
 
-/* Milliseconds to wait before attempt @attempt (0 = the first): 0.5, 1, 2, 4, 8, 16, then 30 s; @random in [0, 1) adds jitter
- * of up to ± 20 %, so that what broke together does not come back together. */
+/* Milliseconds to wait before attempt @attempt (0 = the first): 0.5, 1, 2, 4, 8, 16, then 30 s; @random in [0, 1)
+ * adds jitter of up to ± 20 %, so that what broke together does not come back together. */
 guint app_restart_delay_ms (guint attempt, gdouble random);
 
 AppRestart *app_restart_new (AppRestartFunc start, gpointer data);

@@ -115,7 +115,8 @@ join_lines (gchar ** lines, guint * index)
 
   g_strchomp (joined->str);
   joined->len = strlen (joined->str);
-  while (joined->len > 0 && joined->str[joined->len - 1] == '\\' && joined->str[0] != '#' && lines[*index + 1] != NULL) {
+  while (joined->len > 0 && joined->str[joined->len - 1] == '\\' && joined->str[0] != '#'
+      && lines[*index + 1] != NULL) {
     g_string_truncate (joined, joined->len - 1);
     g_string_append (joined, g_strchomp (lines[++*index]));
   }

@@ -2,7 +2,8 @@
 /* appsettings: flat settings, from the environment, or from a YAML or key file of the same names.
  *
  * A YAML file is a map of texts. A key file has lines NAME=value, as systemd's EnvironmentFile= (quotes, comments, a
- * backslash at the end of a line); [groups] are passed over. The environment wins. Case of names does not matter in files. */
+ * backslash at the end of a line); [groups] are passed over. The environment wins. In files,
+ * capitals or not is the same. */
 #pragma once
 
 #include "appproblems.h"
@@ -19,8 +20,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AppSettings, app_settings_free)
 /* Adds what the file says; FALSE when it cannot be read. Faults are added to the problems. A later file wins. */
 gboolean app_settings_read (AppSettings * settings, const gchar * path, AppProblems * problems);
 
-/* Reads @path, or, when that is NULL, the file @name in the home folder, else in the current one; none is needed, for the
- * environment may say all. */
+/* Reads @path, or, when that is NULL, the file @name in the home folder, else in the current one; none is needed, for
+ * the environment may say all. */
 void app_settings_read_default (AppSettings * settings, const gchar * path, const gchar * name, AppProblems * problems);
 
 /* NULL when unset or empty. Owned by the settings. */

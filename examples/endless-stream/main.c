@@ -2,7 +2,7 @@
 /* livekit-endless-stream: plays files in an endless loop, into video devices or into a LiveKit room.
  *
  *     livekit-endless-stream FILE=/dev/video10 FILE=/dev/video11      decoded, to v4l2loopback
- *     livekit-endless-stream --room ROOM FILE...                      each a participant; encoded as they are, if that can be sent
+ *     livekit-endless-stream --room ROOM FILE...                each a participant; encoded as they are, if possible
  *     livekit-endless-stream "FILE=SINK ..."                          decoded, to any sink of a launch line
  *
  * How to get into the room comes from the environment: LIVEKIT_URL with LIVEKIT_TOKEN_URL, or with LIVEKIT_API_KEY and
@@ -65,8 +65,8 @@ fail (Loop * loop, const gchar * reason)
   app_warning ("%s: %s; starts again in %.1f s", loop->path, reason, delay_ms / 1000.0);
 }
 
-/* A segment seek that does not flush plays on without a gap. One stream is asked, on behalf of all: livekitsink passes no seeks
- * on. */
+/* A segment seek that does not flush plays on without a gap. One stream is asked, on behalf of all: livekitsink
+ * passes no seeks on. */
 static void
 seek_to_start (Loop * loop, GstSeekFlags flags)
 {

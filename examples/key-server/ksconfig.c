@@ -74,8 +74,8 @@ ks_config_read (AppSettings * settings, AppProblems * problems)
 
   config->keys = app_keys_read (settings, problems);
   if (config->keys == NULL && app_problems_count (problems) == n_problems)
-    app_settings_need (settings, "LIVEKIT_API_KEY", "set it and LIVEKIT_API_SECRET, or API_KEY and API_SECRET, or KEY_FILE",
-        problems);
+    app_settings_need (settings, "LIVEKIT_API_KEY",
+        "set it and LIVEKIT_API_SECRET, or API_KEY and API_SECRET, or KEY_FILE", problems);
   config->listen = g_strdup (listen != NULL ? listen : DEFAULT_LISTEN);
   if (!app_http_check_address (config->listen, &error))
     add_problem (settings, problems, "LISTEN", error->message);

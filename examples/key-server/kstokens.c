@@ -157,7 +157,8 @@ read_wish (SoupServerMessage * message, Wish * wish)
   JsonObjectIter iter;
   JsonNode *value;
 
-  if (size == 0 || !lk_json_is_valid (text, size, MAX_DEPTH) || !json_parser_load_from_data (parser, text, (gssize) size, NULL)
+  if (size == 0 || !lk_json_is_valid (text, size, MAX_DEPTH)
+      || !json_parser_load_from_data (parser, text, (gssize) size, NULL)
       || !JSON_NODE_HOLDS_OBJECT (json_parser_get_root (parser)))
     return g_strdup ("a JSON object is expected");
   json_object_iter_init (&iter, json_node_get_object (json_parser_get_root (parser)));
@@ -248,7 +249,8 @@ ks_tokens_add_metrics (GString * text, gpointer data)
 {
   KsTokens *tokens = data;
 
-  app_metrics_single (text, "key_server_tokens_total", APP_METRIC_COUNTER, "Tokens that were given", (gdouble) tokens->n_given);
+  app_metrics_single (text, "key_server_tokens_total", APP_METRIC_COUNTER, "Tokens that were given",
+      (gdouble) tokens->n_given);
   app_metrics_single (text, "key_server_refusals_total", APP_METRIC_COUNTER, "Requests that were refused",
       (gdouble) tokens->n_refused);
 }

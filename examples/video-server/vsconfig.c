@@ -64,7 +64,8 @@ static gchar *
 read_url (AppSettings * settings, const gchar * name, const gchar * value, const gchar * const *schemes,
     AppProblems * problems)
 {
-  g_autofree gchar *url = strstr (value, "://") != NULL ? g_strdup (value) : g_strconcat (schemes[0], "://", value, NULL);
+  gboolean has_one = strstr (value, "://") != NULL;
+  g_autofree gchar *url = has_one ? g_strdup (value) : g_strconcat (schemes[0], "://", value, NULL);
   g_autoptr (GUri) uri = g_uri_parse (url, G_URI_FLAGS_NONE, NULL);
 
   if (uri != NULL && g_uri_get_host (uri) != NULL && *g_uri_get_host (uri) != '\0' && has_scheme (url, schemes))

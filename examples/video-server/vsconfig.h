@@ -31,7 +31,8 @@ typedef struct
   GPtrArray *pipelines;         /* VsPipelineConfig, owned */
 } VsConfig;
 
-/* Everything that is wrong is added to the problems; the result is of use only if there are none. GStreamer is initialised. */
+/* Everything that is wrong is added to the problems; the result is of use only if there are none. GStreamer is
+ * initialised. */
 VsConfig *vs_config_read (AppSettings * settings, AppProblems * problems);
 void vs_config_free (VsConfig * config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VsConfig, vs_config_free)

@@ -21,12 +21,14 @@ typedef struct
   gboolean takes_audio, takes_video;    /* both: it does not say */
 } VsParsed;
 
-/* NULL with @problem, of one line or, with a mark below the text, of three. Both to be freed. Elements of the text are in NULL. */
+/* NULL with @problem, of one line or, with a mark below the text, of three. Both to be freed. Elements of the text
+ * are in NULL. */
 VsParsed *vs_parse (const gchar * text, gchar ** problem);
 void vs_parsed_free (VsParsed * parsed);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VsParsed, vs_parsed_free)
 
-/* Where in @text the fault is that gst_parse_launch() tells by @error, in bytes from its start; -1 if that cannot be told. */
+/* Where in @text the fault is that gst_parse_launch() tells by @error, in bytes from its start; -1 if that cannot be
+ * told. */
 gssize vs_parse_find_fault (const gchar * text, const GError * error);
 
 G_END_DECLS

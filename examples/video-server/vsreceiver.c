@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vsreceiver: one pipeline that receives: it runs while the track that it is for is in the room.
  *
- * Pads of livekitsrc give encoded streams. A pipeline that takes RTP gets a payloader of its own: so it begins with a key frame, has
- * the payload type that it asks for, whatever the server uses, and may stand beside pipelines that take no RTP. */
+ * Pads of livekitsrc give encoded streams. A pipeline that takes RTP gets a payloader of its own: so it begins with a
+ * key frame, has the payload type that it asks for, whatever the server uses, and may stand beside those that take no
+ * RTP. */
 
 #include "vsreceiver.h"
 

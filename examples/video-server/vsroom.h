@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* vsroom: one participant: a pipeline of livekitsink and livekitsrc, made again when it failed for good. On the main loop. */
+/* vsroom: one participant: a pipeline of livekitsink and livekitsrc, made again when it failed for good. On the main
+ * loop. */
 #pragma once
 
 #include <gst/gst.h>

@@ -287,11 +287,14 @@ vs_server_add_metrics (GString * text, gpointer data)
   app_metrics_single (text, "video_server_room_restarts_total", APP_METRIC_COUNTER,
       "How often the room was given up and joined again", vs_room_get_restarts (server->room));
   add_pipeline_states (server, text);
-  add_flow (server, text, "video_server_pipeline_buffers_total", "Buffers that came out of a pipeline or went in", FALSE);
+  add_flow (server, text, "video_server_pipeline_buffers_total", "Buffers that came out of a pipeline or went in",
+      FALSE);
   add_flow (server, text, "video_server_pipeline_bytes_total", "The bytes in them", TRUE);
-  add_layers (server, text, "video_server_layer_active", APP_METRIC_GAUGE, "1 while somebody watches the layer", "active");
+  add_layers (server, text, "video_server_layer_active", APP_METRIC_GAUGE, "1 while somebody watches the layer",
+      "active");
   add_layers (server, text, "video_server_layer_frames_total", APP_METRIC_COUNTER, "Frames sent", "frames-sent");
-  add_layers (server, text, "video_server_layer_bytes_total", APP_METRIC_COUNTER, "Bytes sent, before RTP", "bytes-sent");
+  add_layers (server, text, "video_server_layer_bytes_total", APP_METRIC_COUNTER, "Bytes sent, before RTP",
+      "bytes-sent");
   add_layers (server, text, "video_server_layer_key_frame_requests_total", APP_METRIC_COUNTER, "Key frames asked for",
       "key-frames-requested");
 }

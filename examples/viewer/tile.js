@@ -11,8 +11,11 @@ class Tile {
     this.isVideo = track.kind === Track.Kind.Video;
     this.isPaused = false;
     this.last = null;  // the report of a second ago
-    this.root = document.getElementById(this.isVideo ? 'video-tile' : 'audio-tile').content.cloneNode(true).firstElementChild;
-    this.find('.who').textContent = `${participant.name || participant.identity} · ${publication.trackName || publication.source}`;
+    const template = document.getElementById(this.isVideo ? 'video-tile' : 'audio-tile');
+    const who = participant.name || participant.identity;
+
+    this.root = template.content.cloneNode(true).firstElementChild;
+    this.find('.who').textContent = `${who} · ${publication.trackName || publication.source}`;
     if (this.isVideo) {
       this.addPicture();
     } else {
@@ -104,7 +107,9 @@ class Tile {
     const parts = [rate >= 1e6 ? `${(rate / 1e6).toFixed(1)} Mbit/s` : `${Math.round(rate / 1000)} kbit/s`];
 
     if (this.isVideo) {
-      parts.unshift(`${report.frameWidth ?? 0}×${report.frameHeight ?? 0}`, `${Math.round(report.framesPerSecond ?? 0)} frames/s`);
+      const rounded = Math.round(report.framesPerSecond ?? 0);
+
+      parts.unshift(`${report.frameWidth ?? 0}×${report.frameHeight ?? 0}`, `${rounded} frames/s`);
     } else {
       this.find('.level').value = report.audioLevel ?? 0;
     }

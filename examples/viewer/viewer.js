@@ -25,8 +25,8 @@ function showRoom() {
   document.title = isIn ? `${room.name} – Viewer` : 'Viewer';
 }
 
-// The token comes by a request of this page, so that none is ever part of a link. No crypto.randomUUID(): it is there for
-// pages by HTTPS alone.
+// The token comes by a request of this page, so that none is ever part of a link. No crypto.randomUUID(): it is
+// there for pages by HTTPS alone.
 async function askForToken(roomName, name) {
   const random = crypto.getRandomValues(new Uint32Array(2));
   const answer = await fetch('token', {

@@ -22,7 +22,8 @@ def start_key_server(bench, **more):
     values = {'LISTEN': '127.0.0.1:%d' % port, 'LIVEKIT_SERVER': bench.url, **more}
     if 'KEY_FILE' not in values:
         values.update(API_KEY='devkey', API_SECRET='secret')
-    bench.key_server = key_server(bench, ''.join('%s: %s\n' % (name, json.dumps(value)) for name, value in values.items()))
+    text = ''.join('%s: %s\n' % (name, json.dumps(value)) for name, value in values.items())
+    bench.key_server = key_server(bench, text)
     url = 'http://127.0.0.1:%d/' % port
     wait_up(url + 'health')
     return url
@@ -119,8 +120,8 @@ def test_key_server_bad_settings(bench):
 def open_page(bench):
     check(CHROMIUM, 'no chromium in PATH: sh tests/run.sh installs it')
     profile = bench.stack.enter_context(tempfile.TemporaryDirectory(prefix='live-', ignore_cleanup_errors=True))
-    page = Caller(['node', str(ROOT / 'tests' / 'programs' / 'page.mjs'), CHROMIUM, profile], bench.folder / 'browser.log',
-                  dict(os.environ, NODE_PATH=str(MODULES)))
+    command = ['node', str(ROOT / 'tests' / 'programs' / 'page.mjs'), CHROMIUM, profile]
+    page = Caller(command, bench.folder / 'browser.log', dict(os.environ, NODE_PATH=str(MODULES)))
     bench.stack.callback(page.close)
     return page
 
@@ -137,12 +138,13 @@ def layers(*sizes):
 
 
 def test_viewer_browser(bench):
-    """The viewer at the sizes of a desktop and of a phone: tracks with their figures, qualities, pause, mute, full screen."""
+    """The viewer at the sizes of a desktop and of a phone: tracks, figures, quality, pause, mute, full screen."""
     bench.start_server()
     url = start_key_server(bench, VIEWER_FOLDER=str(ROOT / 'examples' / 'viewer'), VIEWER_MODULES=str(MODULES))
+    bars = CAMERA.replace('ball', 'smpte') % (640, 480)
     program = video_server(bench, settings(bench, layers((320, 180), (640, 360), (1280, 720)),
-                                           CAMERA.replace('ball', 'smpte') % (640, 480) + ' ! vp8enc deadline=1 cpu-used=16',
-                                           MICROPHONE + ' ! opusenc', CLIENT_ID='yard'))
+                                           bars + ' ! vp8enc deadline=1 cpu-used=16', MICROPHONE + ' ! opusenc',
+                                           CLIENT_ID='yard'))
     bench.wait_published('yard', 3)
     page = open_page(bench)
     page.call('open', url, 1280, 800)
@@ -188,7 +190,8 @@ def take_pictures(bench, page):
         wait_until(lambda: all(0 < video['boxWidth'] <= width for video in page.call('videos')), 'the pictures fit')
         check_equal(page.call('overflow'), 0, 'pixels that stand out on the ' + name)
         before = page.call('videos')
-        wait_until(lambda before=before: all(now['time'] > then['time'] + 1 for now, then in zip(page.call('videos'), before)),
+        wait_until(lambda before=before: all(now['time'] > then['time'] + 1
+                                             for now, then in zip(page.call('videos'), before)),
                    'the pictures move', 30)
         page.call('screenshot', str(bench.folder / (name + '.png')))
     bench.note('sizes: %s', picture_sizes(page))

@@ -2,7 +2,8 @@
 // Uses a web page in Chromium as somebody would, for a test in another language.
 //
 // node page.mjs CHROMIUM PROFILE-FOLDER; a line of JSON on standard input is a step, {"call": "click", "arguments":
-// ["#leave"]}; a line of JSON answers each, {"result": ...} or {"error": "..."}. What a page complains of is in "complaints".
+// ["#leave"]}; a line of JSON answers each, {"result": ...} or {"error": "..."}. What a page complains of is in
+// "complaints".
 
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -46,7 +47,8 @@ const steps = {
   click: (selector) => page.click(selector, { timeout: 10000 }),
   fill: (selector, text) => page.fill(selector, text, { timeout: 10000 }),
   choose: (selector, value) => page.selectOption(selector, value, { timeout: 10000 }),
-  texts: (selector) => page.$$eval(selector, (all) => all.filter((one) => one.checkVisibility()).map((one) => one.textContent)),
+  texts: (selector) => page.$$eval(selector, (all) => all.filter((one) => one.checkVisibility())
+    .map((one) => one.textContent)),
   // The pictures on the page: the size of what is shown, and of its place.
   videos: () => page.$$eval('video', (all) => all.map((video) => ({
     width: video.videoWidth, height: video.videoHeight, time: video.currentTime, boxWidth: video.clientWidth,

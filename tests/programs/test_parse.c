@@ -101,8 +101,8 @@ GST_START_TEST (test_marks_stand_below)
 {
   g_autofree gchar *problem = NULL, *distant = NULL;
   g_autoptr (VsParsed) parsed = vs_parse ("videotestsrc ! vp8encc ! appsink name=sink", &problem);
-  g_autoptr (VsParsed) other = vs_parse ("videotestsrc name=ä_one_with_a_name_that_is_rather_long ! queue name=another_long_name "
-      "! capsfilter ! vp8encc ! appsink name=sink", &distant);
+  g_autoptr (VsParsed) other = vs_parse ("videotestsrc name=ä_one_with_a_name_that_is_rather_long "
+      "! queue name=another_long_name ! capsfilter ! vp8encc ! appsink name=sink", &distant);
 
   fail_unless (parsed == NULL && other == NULL);
   fail_unless_equals_string (problem, "no element \"vp8encc\"\n    videotestsrc ! vp8encc ! appsink name=sink\n"

@@ -71,7 +71,8 @@ GST_START_TEST (test_yaml_settings)
 {
   g_autoptr (AppProblems) problems = app_problems_new ();
   g_autoptr (AppSettings) settings = read_settings ("# a comment\nROOM_ID: room1\nport: 80\nPIPELINES: 2\n"
-      "PIPELINE_0: >\n          a\n          ! b \n          ! c\n# more\nEMPTY:\nPIPELINE_1: 'd ! e'\n", NULL, problems);
+      "PIPELINE_0: >\n          a\n          ! b \n          ! c\n# more\nEMPTY:\nPIPELINE_1: 'd ! e'\n", NULL,
+      problems);
   g_autoptr (GPtrArray) unknown = NULL;
   g_autofree gchar *place = NULL, *environment = NULL;
 

@@ -12,8 +12,8 @@ PYTHON_SDK_VERSION=1.2.0
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/gst-livekit
 
 build_packages='gcc libc6-dev meson ninja-build pkg-config protobuf-c-compiler libprotobuf-c-dev libsoup-3.0-dev
-  libjson-glib-dev libssl-dev libnice-dev libyaml-dev libglib2.0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
-  libgstreamer-plugins-bad1.0-dev'
+  libjson-glib-dev libssl-dev libnice-dev libyaml-dev libglib2.0-dev libgstreamer1.0-dev
+  libgstreamer-plugins-base1.0-dev libgstreamer-plugins-bad1.0-dev'
 media_packages='gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-base-apps
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-x gstreamer1.0-nice
   gstreamer1.0-libav'
