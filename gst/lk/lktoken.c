@@ -81,6 +81,21 @@ lk_token_clear (gchar * secret)
   g_free (secret);
 }
 
+/* The header's word for the algorithm is not asked for: there is no other here. */
+gboolean
+lk_token_is_signed_by (const gchar * token, const gchar * secret)
+{
+  const gchar *dot = strrchr (token, '.');
+  g_autofree gchar *input = dot != NULL ? g_strndup (token, (gsize) (dot - token)) : NULL;
+  g_autofree gchar *signature = NULL;
+
+  if (input == NULL || *secret == '\0')
+    return FALSE;
+  signature = lk_token_sign (input, secret, strlen (secret));
+  return signature != NULL && strlen (signature) == strlen (dot + 1)
+      && CRYPTO_memcmp (signature, dot + 1, strlen (signature)) == 0;
+}
+
 /* Minting */
 
 static gboolean
@@ -176,11 +191,13 @@ add_grants (JsonBuilder * builder, const LkTokenRequest * request)
   json_builder_set_member_name (builder, "video");
   json_builder_begin_object (builder);
   add_string (builder, "room", request->room);
-  add_grant (builder, "roomJoin", TRUE);
+  add_grant (builder, "roomJoin", !request->no_join);
   add_grant (builder, "canPublish", !request->no_publish);
   add_grant (builder, "canSubscribe", !request->no_subscribe);
   add_grant (builder, "canPublishData", !request->no_data);
   add_grant (builder, "canUpdateOwnMetadata", TRUE);
+  if (request->may_list_rooms)
+    add_grant (builder, "roomList", TRUE);
   json_builder_end_object (builder);
 }
 
@@ -346,6 +363,7 @@ read_claims (JsonObject * object)
   claims->can_update_own_metadata = get_boolean (grant, "canUpdateOwnMetadata", FALSE);
   claims->hidden = get_boolean (grant, "hidden", FALSE);
   claims->can_publish_sources = dup_sources (grant);
+  claims->sha256 = dup_string (object, "sha256");
   return claims;
 }
 
@@ -406,6 +424,7 @@ lk_token_claims_free (LkTokenClaims * claims)
   g_free (claims->name);
   g_free (claims->room);
   g_strfreev (claims->can_publish_sources);
+  g_free (claims->sha256);
   g_free (claims);
 }
 

@@ -16,6 +16,7 @@ typedef struct
   gint64 not_before_s, expires_s;       /* unix seconds, 0 = not given */
   gboolean room_join, can_publish, can_subscribe, can_publish_data, can_update_own_metadata, hidden;
   gchar **can_publish_sources;  /* NULL = all */
+  gchar *sha256;                /* of a webhook's body, in base64 */
 } LkTokenClaims;
 
 typedef struct
@@ -26,10 +27,11 @@ typedef struct
   gint64 now_s;                 /* unix seconds */
   guint valid_s;                /* from now */
   gboolean no_publish, no_subscribe, no_data;   /* what is not granted */
+  gboolean no_join, may_list_rooms;     /* for the server's API */
 } LkTokenRequest;
 
-/* A signed token, or NULL with LK_ERROR_SETTINGS. Grants roomJoin, canUpdateOwnMetadata and, unless the request says
- * otherwise, canPublish, canSubscribe and canPublishData. The caller frees it with lk_token_clear(). */
+/* A signed token, or NULL with LK_ERROR_SETTINGS. Grants canUpdateOwnMetadata and, unless the request says otherwise,
+ * roomJoin, canPublish, canSubscribe and canPublishData. The caller frees it with lk_token_clear(). */
 gchar *lk_token_mint (const LkTokenRequest * request, GError ** error);
 
 /* LK_ERROR_TOKEN when @token is NULL, empty, longer than 64 KiB, or more than visible ASCII: it goes into a header of
@@ -51,6 +53,9 @@ gchar *lk_token_sign (const gchar * input, gconstpointer key, gsize key_size);
 /* LK_ERROR_PERMISSION naming the grant that is missing. */
 gboolean lk_token_check_grants (const LkTokenClaims * claims, gboolean needs_publish, gboolean needs_subscribe,
     GError ** error);
+
+/* Whether @secret has signed @token with HS256. For those who are given tokens: webhooks. */
+gboolean lk_token_is_signed_by (const gchar * token, const gchar * secret);
 
 /* Overwrites and frees a secret string; NULL is fine. */
 void lk_token_clear (gchar * secret);

@@ -263,6 +263,42 @@ GST_START_TEST (test_minted_payload)
 }
 GST_END_TEST;
 
+GST_START_TEST (test_grants_for_the_api)
+{
+  LkTokenRequest request = make_request ();
+  g_autofree gchar *token = NULL;
+  g_autoptr (JsonNode) payload = NULL;
+  JsonObject *video;
+
+  request.no_join = request.may_list_rooms = TRUE;
+  token = lk_token_mint (&request, NULL);
+  payload = parse_payload (token);
+  video = json_object_get_object_member (json_node_get_object (payload), "video");
+  fail_if (json_object_get_boolean_member (video, "roomJoin"));
+  fail_unless (json_object_get_boolean_member (video, "roomList"));
+}
+GST_END_TEST;
+
+GST_START_TEST (test_signatures_are_checked)
+{
+  LkTokenRequest request = make_request ();
+  g_autofree gchar *token = lk_token_mint (&request, NULL);
+  g_autofree gchar *unsigned_token = g_strndup (token, (gsize) (strrchr (token, '.') - token + 1));
+
+  fail_unless (lk_token_is_signed_by (token, request.api_secret));
+  fail_if (lk_token_is_signed_by (token, "another"));
+  fail_if (lk_token_is_signed_by (token, ""));
+  fail_if (lk_token_is_signed_by (unsigned_token, request.api_secret));
+  fail_if (lk_token_is_signed_by ("", request.api_secret));
+  for (gsize i = 0; token[i]; i++) {
+    g_autofree gchar *other = g_strdup (token);
+
+    other[i] = other[i] == 'x' ? 'y' : 'x';
+    fail_if (lk_token_is_signed_by (other, request.api_secret));
+  }
+}
+GST_END_TEST;
+
 GST_START_TEST (test_unset_members_are_left_out)
 {
   LkTokenRequest request = make_request ();
@@ -614,6 +650,8 @@ token_suite (void)
   suite_add_tcase (suite, mint);
   tcase_add_test (mint, test_minted_token_is_signed);
   tcase_add_test (mint, test_minted_payload);
+  tcase_add_test (mint, test_grants_for_the_api);
+  tcase_add_test (mint, test_signatures_are_checked);
   tcase_add_test (mint, test_unset_members_are_left_out);
   tcase_add_test (mint, test_minted_token_is_read);
   tcase_add_test (mint, test_grants_are_left_out_by_request);
