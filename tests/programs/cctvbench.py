@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What tests of the camera gateway share: the gateway itself, cameras, its figures."""
+
+import json
+import re
+import subprocess
+import urllib.error
+import urllib.request
+
+from harness import Child, check, wait_until
+
+CAMERA = ('( videotestsrc is-live=true pattern=smpte ! video/x-raw,format=I420,width=%d,height=%d,framerate=25/1 '
+          '! identity name=clock ! x264enc tune=zerolatency speed-preset=ultrafast bitrate=%d key-int-max=25 '
+          '! rtph264pay name=pay0 pt=96 )')
+SAMPLE = re.compile(r'^(\w+)(?:\{(.*)\})? (\S+)$')
+LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+def camera_text(width=640, height=360, bitrate=500):
+    """A launch line of a camera whose picture carries the time."""
+    return CAMERA % (width, height, bitrate)
+
+
+def read_metrics(text):
+    """Samples as a dict from (name, labels as a frozenset of pairs) to the value."""
+    samples = {}
+    for line in text.splitlines():
+        if line and not line.startswith('#'):
+            found = SAMPLE.match(line)
+            check(found, 'no line of Prometheus: %s', line)
+            samples[found[1], frozenset(LABEL.findall(found[2] or ''))] = float(found[3])
+    return samples
+
+
+class Cameras(Child):
+    """gst-rtsp-server with streams by path. `port` stays the same when they are started again."""
+
+    def __init__(self, bench, name, streams, *options, port=0):
+        command = [str(bench.build / 'tests' / 'programs' / 'rtspcamera'), '--port', str(port), *options]
+        command += ['%s=%s' % pair for pair in streams.items()]
+        super().__init__(command, bench.folder / (name + '.log'), bench.environment())
+        bench.stack.callback(self.close)
+        self.port = self.wait_line(lambda line: line.get('event') == 'listening', 'the cameras listen')['port']
+
+    def url(self, path):
+        return 'rtsp://127.0.0.1:%d%s' % (self.port, path)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Gateway:
+    """A livekit-cctv with a configuration that is a dict."""
+
+    def __init__(self, bench, config, name='gateway', server_url=None):
+        self.bench, self.name = bench, name
+        self.path, self.log = bench.temporary / (name + '.yaml'), bench.folder / (name + '.log')
+        self.livekit = {'url': server_url or bench.url, 'api-key': 'devkey', 'api-secret': 'secret'}
+        self.process = None
+        self.write(config)
+        self.start()
+        bench.stack.callback(self.close)
+
+    def write(self, config):
+        whole = {'listen': '127.0.0.1:0', 'livekit': self.livekit, **config}
+        self.path.write_text(json.dumps(whole))  # JSON is YAML
+
+    def start(self):
+        command = [str(self.bench.build / 'examples' / 'cctv' / 'livekit-cctv'), str(self.path)]
+        variables = {'GST_DEBUG': '2,livekit*:5', 'GST_DEBUG_FILE': str(self.bench.folder / (self.name + '.gst.log'))}
+        with open(self.log, 'ab') as output:
+            self.offset = output.tell()
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                            env=self.bench.environment(LOG_LEVEL='debug', **variables))
+        found = wait_until(lambda: re.search(r'cameras, port (\d+)', self.text()), self.name + ' listens')
+        self.address = 'http://127.0.0.1:' + found[1]
+
+    def text(self):
+        """What this process has logged."""
+        return self.log.read_bytes()[self.offset:].decode(errors='replace')
+
+    def wait_log(self, words, seconds=30):
+        wait_until(lambda: words in self.text(), '%s says "%s"' % (self.name, words), seconds)
+
+    def get(self, path):
+        try:
+            with urllib.request.urlopen(self.address + path, timeout=10) as reply:
+                return reply.status, reply.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def metrics(self):
+        return read_metrics(self.get('/metrics')[1])
+
+    def metric(self, name, **labels):
+        return self.metrics().get(('livekit_cctv_' + name, frozenset(labels.items())))
+
+    def state(self, camera):
+        """The camera's state, or None when it is not here."""
+        return next((dict(labels)['state'] for (name, labels), value in self.metrics().items()
+                     if name == 'livekit_cctv_camera_state' and value and ('camera', camera) in labels), None)
+
+    def stream_state(self, camera, stream=0):
+        return next((dict(labels)['state'] for (name, labels), value in self.metrics().items()
+                     if name == 'livekit_cctv_stream_state' and value
+                     and {('camera', camera), ('stream', str(stream))} <= labels), None)
+
+    def wait_state(self, camera, state, seconds=30):
+        wait_until(lambda: self.state(camera) == state, '%s: %s is %s' % (self.name, camera, state), seconds)
+
+    def wait_stream(self, camera, stream, state, seconds=30):
+        wait_until(lambda: self.stream_state(camera, stream) == state,
+                   '%s: stream %d of %s is %s' % (self.name, stream, camera, state), seconds)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self, seconds=20):
+        """Ends it in peace; its exit code must be 0."""
+        self.process.terminate()
+        code = self.process.wait(seconds)
+        check(code == 0, '%s exited with %s (%s)', self.name, code, self.log)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+def frames_of(browser):
+    """Decoded frames by identity of the publisher."""
+    return {track['identity']: track.get('frames') or 0 for track in browser.call('measure')['tracks']
+            if track['kind'] == 'video'}
