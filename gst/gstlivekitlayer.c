@@ -219,7 +219,7 @@ size_changed_in_loop (gpointer data)
 {
   GstLiveKitLayer *layer = data;
 
-  if (layer->is_listed && layer->attached)
+  if (layer->is_listed)
     layer->delegate.size_changed (layer, layer->delegate_data);
 }
 
@@ -235,7 +235,7 @@ take_size (GstLiveKitLayer * layer, GstCaps * caps)
   width = MAX (width, 0);
   height = MAX (height, 0);
   g_mutex_lock (&layer->lock);
-  is_change = layer->width && (layer->width != (guint) width || layer->height != (guint) height);
+  is_change = layer->chain && (layer->width != (guint) width || layer->height != (guint) height);
   layer->width = width;
   layer->height = height;
   g_mutex_unlock (&layer->lock);

@@ -26,7 +26,7 @@ typedef struct
   void (*warning) (GstLiveKitLayer * layer, const gchar * text, const gchar * debug, gpointer data);
   /* Room loop: a format is known, so that the layer can be published; again after each change of codec. */
   void (*format_known) (GstLiveKitLayer * layer, gpointer data);
-  /* Room loop: frames of another size come. */
+  /* Room loop: frames of another size come, or the size is known now: not all caps have it. */
   void (*size_changed) (GstLiveKitLayer * layer, gpointer data);
   /* Room loop: published as part of the track @sid, or (NULL) not any more. */
   void (*published) (GstLiveKitLayer * layer, const gchar * sid, gpointer data);

@@ -189,6 +189,13 @@ area (const Member * member)
   return (guint64) member->format.width * member->format.height;
 }
 
+/* Which of several layers it is can be said of one with a size only. */
+static gboolean
+has_size (GstLiveKitLocalTrack * track, const Member * member)
+{
+  return track->kind != LK_TRACK_VIDEO || track->members->len == 1 || area (member) > 0;
+}
+
 static guint
 update_formats (GstLiveKitLocalTrack * track)
 {
@@ -197,7 +204,8 @@ update_formats (GstLiveKitLocalTrack * track)
   for (guint i = 0; i < track->members->len; i++) {
     Member *member = get_member (track, i);
 
-    member->is_known = gst_livekit_layer_get_format_in_loop (member->layer, &member->format);
+    member->is_known = gst_livekit_layer_get_format_in_loop (member->layer, &member->format)
+        && has_size (track, member);
     n_known += member->is_known;
   }
   return n_known;

@@ -267,8 +267,10 @@ gst_livekit_session_size_changed_in_loop (GstLiveKitSession * session, GstLiveKi
 {
   GstLiveKitLocalTrack *track = track_of (session, layer);
 
-  if (track)
+  if (track && gst_livekit_layer_is_attached_in_loop (layer))
     gst_livekit_local_track_tell_size (track, session->room);
+  else
+    gst_livekit_session_format_known_in_loop (session, layer);
 }
 
 /* The pads of one track are muted together. */

@@ -88,6 +88,20 @@ def test_simulcast_skew(bench):
     sender.end()
 
 
+def test_simulcast_unsized(bench):
+    """Layers whose caps have no size, as those of depayloaders: they are published with the sizes in the streams."""
+    bench.start_server()
+    text = layered(bench)
+    for pad in range(3):
+        text = text.replace('! k.video_%d' % pad, '! capssetter replace=true '
+                            'caps=video/x-h264,stream-format=byte-stream,alignment=au ! k.video_%d' % pad)
+    sender = bench.launch('publisher', text, '--watch=k')
+    tracks = bench.wait_published('alice', 1)
+    layers = sorted((layer.get('width'), layer.get('height')) for layer in tracks[0]['layers'])
+    check_equal(layers, SIZES, 'layers that the server lists')
+    sender.end()
+
+
 @in_long_runs
 def test_simulcast_v0(bench):
     """Three layers on a server that knows only v0."""
