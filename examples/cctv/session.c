@@ -266,8 +266,25 @@ stopped_in_thread (gpointer data)
 }
 
 static void
+end_source (const GValue * item, gpointer data)
+{
+  CctvSession *session = data;
+  GstElement *element = g_value_get_object (item);
+
+  if (element != session->sink)
+    gst_element_set_state (element, GST_STATE_NULL);
+}
+
+/* Sources first, which somebody may be taking down already: in PAUSED the sink's inner sinks hold what is being pushed, and
+ * no source would end. */
+static void
 leave (GstElement * pipeline, gpointer data)
 {
+  GstIterator *children = gst_bin_iterate_elements (GST_BIN (pipeline));
+
+  while (gst_iterator_foreach (children, end_source, data) == GST_ITERATOR_RESYNC)
+    gst_iterator_resync (children);
+  gst_iterator_free (children);
   gst_element_set_state (pipeline, GST_STATE_NULL);
 }
 
