@@ -91,6 +91,16 @@ try_again (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+/* A camera that is away for days fills no log: the first, second, fourth, eighth ... attempt is told. */
+static void
+tell_failure (CctvStream * stream, const gchar * text, guint delay_ms)
+{
+  gboolean is_power_of_two = (stream->attempt & (stream->attempt - 1)) == 0;
+
+  app_log (is_power_of_two ? APP_LOG_WARNING : APP_LOG_DEBUG, "camera %s, stream %u: %s Attempt %u, the next one in %.1f s.",
+      stream->camera->id, stream->index, text, stream->attempt, delay_ms / 1000.0);
+}
+
 static void
 fail (CctvStream * stream, const gchar * text)
 {
@@ -104,8 +114,7 @@ fail (CctvStream * stream, const gchar * text)
   stream->n_failures++;
   delay_ms = MAX (MIN_DELAY_MS, lk_backoff_delay_ms (stream->attempt++, (now - stream->first_failure_us) / 1000,
           g_random_double ()));
-  app_warning ("camera %s, stream %u: %s Next attempt in %.1f s.", stream->camera->id, stream->index, text,
-      delay_ms / 1000.0);
+  tell_failure (stream, text, delay_ms);
   stop (stream);
   stream->timer = g_timeout_add (delay_ms, try_again, stream);
 }

@@ -1,14 +1,23 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The camera gateway with real cameras (gst-rtsp-server), a real server and Chromium."""
 
+import json
+import re
 import signal
 import socket
+import subprocess
 import urllib.error
 import urllib.request
 
 from cctvbench import Cameras, Gateway, camera_text, frames_of
 from lkserver import free_ports
 from harness import check, check_at_least, check_equal, let_pass, wait_until
+
+
+GARBAGE = camera_text(320, 180, 200).replace('! rtph264pay', '! video/x-h264,stream-format=byte-stream '
+                                             '! identity name=spoil ! rtph264pay')
+H265 = ('( videotestsrc is-live=true ! video/x-raw,format=I420,width=320,height=180,framerate=15/1 '
+        '! x265enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph265pay name=pay0 pt=96 )')
 
 
 def watch(bench, browser, camera, grants=None):
@@ -142,5 +151,164 @@ def test_cctv_missed_webhook(bench):
     gateway = Gateway(bench, {'publish': 'on-demand', 'cameras': [{'id': 'one', 'url': cameras.url('/one')}]})
     gateway.wait_state('one', 'publishing', 60)
     viewer.wait_event('first-buffer')
+    viewer.end()
+    gateway.stop()
+
+
+def test_cctv_alone(bench):
+    """Cameras fail alone: one is away, sends garbage or hangs, the others go on; each comes back by itself."""
+    bench.start_server()
+    good = Cameras(bench, 'good', {'/one': camera_text()})
+    bad = Cameras(bench, 'bad', {'/one': camera_text(320, 180, 200)})
+    garbage = Cameras(bench, 'garbage', {'/one': GARBAGE})
+    gateway = Gateway(bench, {'pause-after': 3600, 'cameras': [
+        {'id': 'good', 'url': good.url('/one')}, {'id': 'bad', 'url': bad.url('/one')},
+        {'id': 'garbage', 'url': garbage.url('/one')}, {'id': 'nowhere', 'url': 'rtsp://127.0.0.1:1/'}]})
+    for camera in ('good', 'bad'):
+        gateway.wait_state(camera, 'publishing')
+        gateway.wait_stream(camera, 0, 'flowing')
+    gateway.wait_log('camera nowhere, stream 0:')
+    gateway.wait_log('camera garbage, stream 0: What comes has no picture in it', 60)
+    bad.kill()
+    gateway.wait_stream('bad', 0, 'waiting', 60)
+    again = Cameras(bench, 'bad-again', {'/one': camera_text(320, 180, 200)}, port=bad.port)
+    gateway.wait_stream('bad', 0, 'flowing', 60)
+    again.process.send_signal(signal.SIGSTOP)
+    gateway.wait_log('camera bad, stream 0: Nothing comes any more', 60)
+    again.process.send_signal(signal.SIGCONT)
+    gateway.wait_stream('bad', 0, 'flowing', 60)
+    check_equal(gateway.metric('camera_joins_total', camera='bad'), 1, 'joins of the camera that failed')
+    check_equal(gateway.metric('stream_connects_total', camera='good', stream='0'), 1, 'connections to the good one')
+    check_equal(gateway.get('/ready')[0], 200, '/ready')
+    gateway.stop()
+
+
+def test_cctv_server_back(bench):
+    """The server is killed and comes back, with the cameras in it."""
+    server = bench.start_server()
+    cameras = Cameras(bench, 'cameras', {'/one': camera_text(), '/two': camera_text(320, 180, 150)})
+    gateway = Gateway(bench, {'cameras': [
+        {'id': 'one', 'url': cameras.url('/one'), 'sub-streams': [cameras.url('/two')]},
+        {'id': 'two', 'url': cameras.url('/two')}]})
+    for camera in ('one', 'two'):
+        gateway.wait_state(camera, 'publishing')
+    server.process.kill()
+    server.process.wait()
+    for camera in ('one', 'two'):
+        gateway.wait_state(camera, 'joining')
+    wait_until(lambda: gateway.get('/ready')[0] == 503, 'not ready')
+    server.start_process()
+    for camera in ('one', 'two'):
+        gateway.wait_state(camera, 'publishing', 60)
+    check_equal(gateway.metric('camera_reconnects_total', camera='one'), 1, 'reconnects')
+    check_equal(gateway.metric('stream_connects_total', camera='one', stream='0'), 1, 'connections to the camera')
+    gateway.stop()
+
+
+def test_cctv_reload(bench):
+    """SIGHUP: cameras are added, changed and removed, the others are not touched; a bad file changes nothing."""
+    bench.start_server()
+    cameras = Cameras(bench, 'cameras', {'/one': camera_text(), '/two': camera_text(320, 180, 150)})
+    one, two = cameras.url('/one'), cameras.url('/two')
+    stays = {'id': 'stays', 'url': one}
+    gateway = Gateway(bench, {'cameras': [stays, {'id': 'goes', 'url': one}, {'id': 'changes', 'url': one}]})
+    for camera in ('stays', 'goes', 'changes'):
+        gateway.wait_state(camera, 'publishing')
+    gateway.write({'cameras': [stays, {'id': 'changes', 'url': two}, {'id': 'comes', 'url': two}]})
+    gateway.signal(signal.SIGHUP)
+    gateway.wait_state('goes', None)
+    gateway.wait_state('comes', 'publishing')
+    gateway.wait_log('camera changes: stops')
+    gateway.wait_state('changes', 'publishing')
+    wait_until(lambda: not bench.server.participants('camera_goes'), 'the camera that goes has left')
+    gateway.write({'cameras': [{'id': 'bad id', 'url': one}]})
+    gateway.signal(signal.SIGHUP)
+    gateway.wait_log('a camera needs an id')
+    check_equal(gateway.metric('failed_reloads_total'), 1, 'failed reloads')
+    check_equal(gateway.metric('camera_joins_total', camera='stays'), 1, 'joins of the one that stays')
+    check_equal(gateway.metric('stream_connects_total', camera='stays', stream='0'), 1, 'its connections')
+    check_equal(gateway.state('stays'), 'publishing', 'state of the one that stays')
+    gateway.stop()
+
+
+def test_cctv_bad_settings(bench):
+    """All faults are told with their lines, and the exit code is 2; secrets are not told."""
+    bench.start_server()
+    path = bench.temporary / 'bad.yaml'
+    path.write_text('livekit: {url: nonsense, api-key: k, api-secret: hushhush}\ncameras:\n  - {id: a}\n'
+                    '  - {id: b, url: "rtsp://joe:hushhush@/x"}\npublsh: always\n')
+    done = subprocess.run([bench.build / 'examples' / 'cctv' / 'livekit-cctv', path], capture_output=True, text=True,
+                          env=bench.environment(), timeout=60, check=False)
+    check_equal(done.returncode, 2, 'exit code')
+    for line, words in ((1, 'url must be'), (3, 'has no url'), (4, 'not like rtsp'), (5, 'publsh')):
+        check(re.search(r'bad\.yaml:%d: .*%s' % (line, words), done.stderr), 'line %d: %s', line, done.stderr)
+    check('hushhush' not in done.stderr, 'a secret was printed')
+    gateway = Gateway(bench, {'cameras': []})
+    port = gateway.address.rsplit(':', 1)[1]
+    path.write_text(json.dumps({'livekit': gateway.livekit, 'listen': '127.0.0.1:' + port, 'cameras': []}))
+    done = subprocess.run([bench.build / 'examples' / 'cctv' / 'livekit-cctv', path], capture_output=True, text=True,
+                          env=bench.environment(), timeout=60, check=False)
+    check_equal(done.returncode, 1, 'exit code when the port is taken')
+    check('cannot listen' in done.stderr, 'the port: %s', done.stderr)
+    gateway.stop()
+
+
+def test_cctv_wrong_key(bench):
+    """A server that does not take the key: told, tried again later, and without the secret in any log."""
+    bench.start_server()
+    cameras = Cameras(bench, 'cameras', {'/one': camera_text()}, '--user=joe', '--password=hushhush')
+    url = cameras.url('/one').replace('rtsp://', 'rtsp://joe:hushhush@')
+    gateway = Gateway(bench, {'livekit': {'url': bench.url, 'api-key': 'devkey', 'api-secret': 'wrongsecret'},
+                              'cameras': [{'id': 'one', 'url': url}]})
+    gateway.wait_log('Next attempt')
+    gateway.wait_state('one', 'waiting')
+    gateway.write({'cameras': [{'id': 'one', 'url': url}]})
+    gateway.signal(signal.SIGHUP)
+    gateway.wait_state('one', 'publishing')
+    gateway.wait_stream('one', 0, 'flowing')
+    gateway.stop()
+    for log in bench.folder.glob('gateway*'):
+        text = log.read_text(errors='replace')
+        check('hushhush' not in text and 'wrongsecret' not in text, 'a secret is in %s', log)
+
+
+def test_cctv_formats_browser(bench):
+    """A camera with a password, over UDP, with AAC; one with G.711: Chromium sees and hears both."""
+    bench.start_server()
+    picture = camera_text().replace('pt=96 )', 'pt=96 ')
+    tone = 'audiotestsrc is-live=true freq=440 volume=0.8 ! '
+    aac = tone + 'audio/x-raw,rate=16000,channels=1 ! avenc_aac ! rtpmp4gpay name=pay1 pt=97 )'
+    law = tone + 'audio/x-raw,rate=8000,channels=1 ! mulawenc ! rtppcmupay name=pay1 pt=0 )'
+    cameras = Cameras(bench, 'cameras', {'/aac': picture + aac, '/law': picture + law}, '--user=joe', '--password=s3cret')
+    login = {'user': 'joe', 'password': 's3cret'}
+    gateway = Gateway(bench, {'cameras': [{'id': 'aac', 'url': cameras.url('/aac'), 'transport': 'udp', **login},
+                                          {'id': 'law', 'url': cameras.url('/law'), **login}]})
+    for camera, mime in (('aac', 'audio/opus'), ('law', 'audio/pcmu')):
+        gateway.wait_state(camera, 'publishing')
+        browser = bench.browser('browser-' + camera)
+        watch(bench, browser, camera)
+        wait_frames(browser, 'camera-' + camera)
+
+        def audible():
+            sound = [t for t in browser.call('measure')['tracks'] if t['kind'] == 'audio']
+            return sound and sound[0]['energy'] > 0.01 and sound[0]
+        sound = wait_until(audible, 'Chromium hears ' + camera, 30)
+        check_equal(sound['mime'].lower(), mime, 'codec of the sound')
+        browser.call('leave')
+    gateway.stop()
+
+
+def test_cctv_h265(bench):
+    """H.265 is published as it is."""
+    bench.start_server()
+    cameras = Cameras(bench, 'cameras', {'/one': H265})
+    gateway = Gateway(bench, {'cameras': [{'id': 'one', 'url': cameras.url('/one')}]})
+    gateway.wait_state('one', 'publishing')
+    bench.room = 'camera_one'
+    tracks = bench.wait_published('camera-one', 1)
+    check_equal(tracks[0]['mime_type'].lower(), 'video/h265', 'codec')
+    viewer = bench.launch('viewer', bench.element('src', 'viewer', name='s', room='camera_one'), '--watch=s',
+                          '--branch=s=fakesink')
+    viewer.wait_event('first-buffer', seconds=60)
     viewer.end()
     gateway.stop()

@@ -4,8 +4,8 @@
  *     rtspcamera [--port N] [--user NAME --password TEXT] PATH=LAUNCH...
  *
  * Prints {"event":"listening","port":N}, then a line for each connection that is made ("open") and ended ("closed"). The
- * raw pictures that leave an element called "clock" carry the time of day in milliseconds, modulo 2^24. Ends with its
- * standard input. */
+ * raw pictures that leave an element called "clock" carry the time of day in milliseconds, modulo 2^24; what leaves one
+ * called "spoil" is rubbish. Ends with its standard input. */
 #include <glib-unix.h>
 #include <gst/rtsp-server/rtsp-server.h>
 #include <stdio.h>
@@ -39,15 +39,40 @@ on_picture (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
+/* One unit of a picture that no key frame goes before, and nothing that a decoder would know. */
+static GstPadProbeReturn
+on_spoilt (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  static const guint8 start[] = { 0, 0, 0, 1, 0x41 };
+  GstBuffer *buffer = gst_buffer_copy_deep (GST_PAD_PROBE_INFO_BUFFER (info));
+  GstMapInfo map;
+
+  gst_buffer_map (buffer, &map, GST_MAP_WRITE);
+  for (gsize i = 0; i < map.size; i++)
+    map.data[i] = i < sizeof (start) ? start[i] : (guint8) g_random_int_range (1, 256);
+  gst_buffer_unmap (buffer, &map);
+  gst_buffer_unref (GST_PAD_PROBE_INFO_BUFFER (info));
+  info->data = buffer;
+  return GST_PAD_PROBE_OK;
+}
+
+static void
+watch (GstElement * bin, const gchar * name, GstPadProbeCallback callback)
+{
+  g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (bin), name);
+  g_autoptr (GstPad) pad = element ? gst_element_get_static_pad (element, "src") : NULL;
+
+  if (pad)
+    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, callback, NULL, NULL);
+}
+
 static void
 on_media_configure (GstRTSPMediaFactory * factory, GstRTSPMedia * media, gpointer data)
 {
   g_autoptr (GstElement) element = gst_rtsp_media_get_element (media);
-  g_autoptr (GstElement) clock = gst_bin_get_by_name (GST_BIN (element), "clock");
-  g_autoptr (GstPad) pad = clock ? gst_element_get_static_pad (clock, "src") : NULL;
 
-  if (pad)
-    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, on_picture, NULL, NULL);
+  watch (element, "clock", on_picture);
+  watch (element, "spoil", on_spoilt);
 }
 
 static void
