@@ -3,11 +3,14 @@
 
 import json
 import re
+import shutil
+import socket
 import subprocess
 import urllib.error
 import urllib.request
 
 from harness import Child, check, wait_until
+from lkserver import free_ports
 
 CAMERA = ('( videotestsrc is-live=true pattern=smpte ! video/x-raw,format=I420,width=%d,height=%d,framerate=25/1 '
           '! identity name=clock ! x264enc tune=zerolatency speed-preset=ultrafast bitrate=%d key-int-max=25 '
@@ -123,6 +126,36 @@ class Gateway:
         check(code == 0, '%s exited with %s (%s)', self.name, code, self.log)
 
     def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+class Redis:
+    """A redis-server (or valkey-server) that keeps nothing, gone with the bench."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.command = shutil.which('redis-server') or shutil.which('valkey-server')
+        check(self.command, 'no redis-server in PATH: sh tests/run.sh installs it')
+        [self.port] = free_ports(socket.SOCK_STREAM)
+        self.address = '127.0.0.1:%d' % self.port
+        self.start()
+        bench.stack.callback(self.kill)
+
+    def start(self):
+        with open(self.bench.folder / 'redis.log', 'ab') as output:
+            self.process = subprocess.Popen(
+                [self.command, '--port', str(self.port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no',
+                 '--requirepass', 'redispass'], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                cwd=self.bench.temporary)
+        wait_until(self.answers, 'Redis answers')
+
+    def answers(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(('127.0.0.1', self.port)) == 0
+
+    def kill(self):
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()

@@ -6,10 +6,11 @@ import re
 import signal
 import socket
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
-from cctvbench import Cameras, Gateway, camera_text, frames_of
+from cctvbench import Cameras, Gateway, Redis, camera_text, frames_of
 from lkserver import free_ports
 from harness import check, check_at_least, check_equal, let_pass, wait_until
 
@@ -312,3 +313,48 @@ def test_cctv_h265(bench):
     viewer.wait_event('first-buffer', seconds=60)
     viewer.end()
     gateway.stop()
+
+
+def own(gateway, cameras):
+    """Which of the cameras a gateway publishes."""
+    return {camera for camera in cameras if gateway.state(camera) == 'publishing'}
+
+
+def test_cctv_leases(bench):
+    """Two gateways share cameras through Redis: each has one of them, also when one is killed, and when Redis is."""
+    bench.start_server()
+    redis = Redis(bench)
+    cameras = Cameras(bench, 'cameras', {'/one': camera_text(160, 90, 80)})
+    names = ['c%d' % i for i in range(4)]
+    config = {'redis': {'address': redis.address, 'password': 'redispass'}, 'pause-after': 3600,
+              'cameras': [{'id': name, 'url': cameras.url('/one')} for name in names]}
+    first = Gateway(bench, config, 'gateway-1')
+    second = Gateway(bench, config, 'gateway-2')
+
+    def are_shared():
+        here, there = own(first, names), own(second, names)
+        return here | there == set(names) and not here & there and len(here) == 2
+    wait_until(are_shared, 'each gateway has two cameras', 60)
+    start = time.monotonic()
+    first.process.kill()
+    first.process.wait()
+    wait_until(lambda: own(second, names) == set(names), 'the second has them all', 60)
+    bench.note('all taken over %.1f s after the kill', time.monotonic() - start)
+    redis.kill()
+    second.wait_log('Redis:')
+    wait_until(lambda: second.metric('redis_up') == 0, 'Redis is missed')
+    let_pass(6)  # longer than a lease
+    check_equal(own(second, names), set(names), 'cameras while Redis is gone')
+    check_equal(second.get('/ready')[0], 503, '/ready without Redis')
+    first.start()
+    first.wait_log('Redis:')
+    check_equal(own(first, names), set(), 'cameras of one that begins without Redis')
+    redis.start()
+    wait_until(are_shared, 'each gateway has two cameras again', 60)
+    start = time.monotonic()
+    first.stop()
+    wait_until(lambda: own(second, names) == set(names), 'the second has them all again', 60)
+    bench.note('all taken over %.1f s after the stop', time.monotonic() - start)
+    second.stop()
+    for log in bench.folder.glob('gateway*'):
+        check('redispass' not in log.read_text(errors='replace'), 'the password is in %s', log)
