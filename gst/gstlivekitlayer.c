@@ -718,9 +718,22 @@ replace_chain (GstLiveKitLayer * layer)
     gst_pad_push_event (feed, gst_event_new_segment (&ours));
 }
 
+/* The chain has no queue: when the push returns, the frame's packets have been handed to the socket. */
+static void
+measure_latency (GstLiveKitLayer * layer, gint64 started_us)
+{
+  guint latency_us = (guint) (g_get_monotonic_time () - started_us);
+
+  g_mutex_lock (&layer->lock);
+  if (layer->is_open && layer->is_live && layer->is_watched && !layer->is_muted)
+    layer->counters.latency_us = layer->counters.latency_us ? (layer->counters.latency_us * 7 + latency_us) / 8 : latency_us;
+  g_mutex_unlock (&layer->lock);
+}
+
 GstFlowReturn
 gst_livekit_layer_push (GstLiveKitLayer * layer, GstBuffer * buffer)
 {
+  gint64 started_us = g_get_monotonic_time ();
   GateVerdict verdict = { FALSE, FALSE, FALSE, NULL };
   g_autoptr (GstPad) feed = NULL;
   GstFlowReturn flow;
@@ -745,6 +758,7 @@ gst_livekit_layer_push (GstLiveKitLayer * layer, GstBuffer * buffer)
   }
   watch_for_fruitless_input (layer);
   flow = gst_pad_push (feed, to_running_time (layer, buffer));
+  measure_latency (layer, started_us);
   /* While the peer is being replaced nothing is linked; that is no reason for upstream to stop. */
   if (flow == GST_FLOW_NOT_LINKED || flow == GST_FLOW_FLUSHING) {
     g_mutex_lock (&layer->lock);

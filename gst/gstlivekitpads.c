@@ -113,7 +113,8 @@ sink_pad_stats (GstLiveKitSinkPad * self)
       "height", G_TYPE_UINT, counters.height, "active", G_TYPE_BOOLEAN, counters.is_active,
       "frames-sent", G_TYPE_UINT64, counters.n_frames, "bytes-sent", G_TYPE_UINT64, counters.n_bytes,
       "frames-dropped", G_TYPE_UINT64, counters.n_dropped, "key-frames-sent", G_TYPE_UINT64, counters.n_key_frames,
-      "key-frames-requested", G_TYPE_UINT64, counters.n_key_frame_requests, NULL);
+      "key-frames-requested", G_TYPE_UINT64, counters.n_key_frame_requests, "latency-us", G_TYPE_UINT,
+      counters.latency_us, NULL);
 }
 
 static void
@@ -285,7 +286,7 @@ make_sink_state (void)
   /**
    * GstLiveKitSinkPad:stats:
    *
-   * ssrc, width, height (uint); active (boolean); frames-sent, bytes-sent, frames-dropped, key-frames-sent,
+   * ssrc, width, height, latency-us (uint); active (boolean); frames-sent, bytes-sent, frames-dropped, key-frames-sent,
    * key-frames-requested (uint64).
    */
   sink_properties[SINK_PROP_STATS] = g_param_spec_boxed ("stats", "Statistics", "Counters of the track",

@@ -34,7 +34,8 @@ layer_stats (GstLiveKitLocalTrack * track, GstLiveKitLayer * layer)
       "active", G_TYPE_BOOLEAN, counters.is_active, "frames-sent", G_TYPE_UINT64, counters.n_frames,
       "bytes-sent", G_TYPE_UINT64, counters.n_bytes, "frames-dropped", G_TYPE_UINT64, counters.n_dropped,
       "key-frames-sent", G_TYPE_UINT64, counters.n_key_frames,
-      "key-frames-requested", G_TYPE_UINT64, counters.n_key_frame_requests, NULL);
+      "key-frames-requested", G_TYPE_UINT64, counters.n_key_frame_requests,
+      "latency-us", G_TYPE_UINT, counters.latency_us, NULL);
 }
 
 static void
