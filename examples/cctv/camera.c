@@ -20,7 +20,7 @@ struct _CctvRun
   gint64 alone_since_us;        /* 0 = not alone, or not connected */
   gint64 unwatched_since_us[CCTV_MAX_STREAMS];  /* 0 = watched, or not known yet */
   AppRestart *restart;
-  guint n_joins, n_reconnects, n_failures;
+  guint n_joins, n_reconnects, n_failures, round_trip_ms;
 
   void (*stopped) (gpointer data);      /* NULL = it goes on */
   gpointer stopped_data;
@@ -214,6 +214,7 @@ leave (CctvRun * run)
   }
   cctv_layer_stats_end (&run->audio);
   run->is_connected = FALSE;
+  run->round_trip_ms = 0;
   run->alone_since_us = 0;
   run->is_leaving = TRUE;
   cctv_session_stop (g_steal_pointer (&run->session), on_left, run);
@@ -292,6 +293,7 @@ take_stats (CctvRun * run)
     cctv_layer_stats_take (&run->layers[i], stats, GST_PAD_NAME (cctv_session_get_video_pad (run->session, i)));
   if (audio_pad)
     cctv_layer_stats_take (&run->audio, stats, GST_PAD_NAME (audio_pad));
+  gst_structure_get_uint (stats, "signal-rtt-ms", &run->round_trip_ms);
   gst_structure_free (stats);
 }
 
@@ -323,7 +325,7 @@ cctv_run_get_status (CctvRun * run, CctvStatus * status)
   *status = (CctvStatus) {
     .state = get_state (run),.n_streams = run->camera->n_streams,.layers = run->layers,
     .audio = run->camera->has_audio ? &run->audio : NULL,.n_joins = run->n_joins,
-    .n_reconnects = run->n_reconnects,.n_failures = run->n_failures,
+    .n_reconnects = run->n_reconnects,.n_failures = run->n_failures,.round_trip_s = run->round_trip_ms / 1000.0,
     .n_viewers = run->session ? cctv_session_get_n_viewers (run->session) : 0,
   };
   for (guint i = 0; i < run->camera->n_streams; i++)

@@ -28,6 +28,7 @@ typedef struct
   CctvStreamStatus streams[CCTV_MAX_STREAMS];
   const CctvLayerStats *layers, *audio;         /* of the streams, in their order; of the audio track, NULL = it has none */
   guint n_joins, n_reconnects, n_failures;
+  gdouble round_trip_s;         /* of the signalling, 0 = not known */
 } CctvStatus;
 
 CctvRun *cctv_run_new (CctvCamera * camera, CctvSettings * settings);

@@ -15,6 +15,8 @@
 #include "webhook.h"
 
 #define CHECK_MS 1000
+/* Cameras that start together start so long after each other: a hundred of them at once would hold up the main loop. */
+#define START_MS 50
 /* How often the server is asked for viewers whose webhook was missed. */
 #define ROOMS_EVERY 15          /* checks */
 
@@ -27,7 +29,7 @@ struct _CctvGateway
   CctvLeases *leases;           /* NULL = all cameras are ours */
   CctvRooms *rooms;
   AppHttp *http;
-  guint timer, n_checks;
+  guint timer, start_timer, n_checks;
   guint n_webhooks, n_forged_webhooks, n_reloads, n_failed_reloads;
 
   void (*stopped) (gpointer data);      /* not NULL: it ends */
@@ -98,6 +100,35 @@ must_stop (CctvGateway * gateway, CctvRun * run)
   return wanted == NULL || !is_ours (gateway, now->id) || !g_str_equal (now->fingerprint, wanted->fingerprint);
 }
 
+static CctvCamera *
+find_missing (CctvGateway * gateway)
+{
+  for (guint i = 0; i < gateway->settings->cameras->len; i++) {
+    CctvCamera *camera = g_ptr_array_index (gateway->settings->cameras, i);
+
+    if (is_ours (gateway, camera->id) && find_run (gateway, camera->id) == NULL
+        && !g_hash_table_contains (gateway->stopping, camera->id))
+      return camera;
+  }
+  return NULL;
+}
+
+static gboolean
+start_next (gpointer data)
+{
+  CctvGateway *gateway = data;
+  CctvCamera *camera = find_missing (gateway);
+
+  if (camera == NULL) {
+    gateway->start_timer = 0;
+    return G_SOURCE_REMOVE;
+  }
+  app_info ("camera %s: starts, %u streams", camera->id, camera->n_streams);
+  g_ptr_array_add (gateway->runs, cctv_run_new (camera, gateway->settings));
+  gateway->n_checks = 0;        /* a viewer may be there already */
+  return G_SOURCE_CONTINUE;
+}
+
 /* Compares what runs with what should. A camera that changed stops first, and begins again when it has. */
 static void
 reconcile (CctvGateway * gateway)
@@ -110,16 +141,8 @@ reconcile (CctvGateway * gateway)
       stop_run (gateway, i - 1);
     }
   }
-  for (guint i = 0; i < gateway->settings->cameras->len; i++) {
-    CctvCamera *camera = g_ptr_array_index (gateway->settings->cameras, i);
-
-    if (!is_ours (gateway, camera->id) || find_run (gateway, camera->id)
-        || g_hash_table_contains (gateway->stopping, camera->id))
-      continue;
-    app_info ("camera %s: starts, %u streams", camera->id, camera->n_streams);
-    g_ptr_array_add (gateway->runs, cctv_run_new (camera, gateway->settings));
-    gateway->n_checks = 0;      /* a viewer may be there already */
-  }
+  if (gateway->start_timer == 0 && start_next (gateway))
+    gateway->start_timer = g_timeout_add (START_MS, start_next, gateway);
 }
 
 static void
@@ -339,6 +362,7 @@ cctv_gateway_stop (CctvGateway * gateway, void (*stopped) (gpointer data), gpoin
   gateway->stopped = stopped;
   gateway->stopped_data = data;
   g_clear_handle_id (&gateway->timer, g_source_remove);
+  g_clear_handle_id (&gateway->start_timer, g_source_remove);
   while (gateway->runs->len > 0)
     stop_run (gateway, gateway->runs->len - 1);
   if (g_hash_table_size (gateway->stopping) == 0)

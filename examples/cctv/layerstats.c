@@ -56,16 +56,6 @@ take_outbound (CctvLayerStats * layer, const GstStructure * rtp)
   take_uint (&layer->n_plis, rtp, "pli-count");
 }
 
-static void
-take_remote (CctvLayerStats * layer, const GstStructure * rtp)
-{
-  gint lost;
-
-  gst_structure_get_double (rtp, "round-trip-time", &layer->round_trip_s);
-  if (gst_structure_get_int (rtp, "packets-lost", &lost))
-    layer->n_lost = lost;
-}
-
 static gboolean
 take_webrtc (GQuark field, const GValue * value, gpointer data)
 {
@@ -80,8 +70,6 @@ take_webrtc (GQuark field, const GValue * value, gpointer data)
     return TRUE;
   if (gst_structure_has_name (entry, "outbound-rtp"))
     take_outbound (search->layer, entry);
-  else if (gst_structure_has_name (entry, "remote-inbound-rtp"))
-    take_remote (search->layer, entry);
   return TRUE;
 }
 
@@ -116,7 +104,6 @@ cctv_layer_stats_end (CctvLayerStats * layer)
 
   for (guint i = 0; i < G_N_ELEMENTS (counters); i++)
     counters[i]->last = 0;
-  layer->n_lost = 0;
-  layer->round_trip_s = layer->latency_s = 0;
+  layer->latency_s = 0;
   layer->is_active = FALSE;
 }

@@ -16,8 +16,7 @@ typedef struct
 {
   CctvCounter n_bytes, n_frames, n_key_frames, n_key_frame_requests;    /* of the layer, encoded */
   CctvCounter n_packets, n_nacks, n_plis;       /* of its RTP stream */
-  gint64 n_lost;                /* packets that the server missed, in this session */
-  gdouble round_trip_s, latency_s;      /* now; 0 = not known */
+  gdouble latency_s;            /* now; 0 = not known */
   gboolean is_active;
 } CctvLayerStats;
 

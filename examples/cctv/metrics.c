@@ -25,6 +25,7 @@ typedef struct
 static gdouble viewers (const CctvStatus * s) { return s->n_viewers; }
 static gdouble joins (const CctvStatus * s) { return s->n_joins; }
 static gdouble reconnects (const CctvStatus * s) { return s->n_reconnects; }
+static gdouble round_trip (const CctvStatus * s) { return s->round_trip_s; }
 static gdouble failures (const CctvStatus * s) { return s->n_failures; }
 static gdouble active_layers (const CctvStatus * s)
 {
@@ -52,12 +53,12 @@ static gdouble sent_frames (const CctvLayerStats * s) { return s->n_frames.total
 static gdouble nacks (const CctvLayerStats * s) { return s->n_nacks.total; }
 static gdouble plis (const CctvLayerStats * s) { return s->n_plis.total; }
 static gdouble key_frame_requests (const CctvLayerStats * s) { return s->n_key_frame_requests.total; }
-static gdouble lost (const CctvLayerStats * s) { return s->n_lost; }
-static gdouble round_trip (const CctvLayerStats * s) { return s->round_trip_s; }
 static gdouble send_latency (const CctvLayerStats * s) { return s->latency_s; }
 
 static const Metric metrics[] = {
   {"camera_viewers", "Participants in the camera's room beside it.", APP_METRIC_GAUGE, .of_camera = viewers},
+  {"camera_round_trip_seconds", "Round trip of the signalling, 0 = not known.", APP_METRIC_GAUGE,
+      .of_camera = round_trip},
   {"camera_active_layers", "Layers that somebody watches.", APP_METRIC_GAUGE, .of_camera = active_layers},
   {"camera_joins_total", "Times that the room was joined.", APP_METRIC_COUNTER, .of_camera = joins},
   {"camera_reconnects_total", "Times that the room was joined again after a loss.", APP_METRIC_COUNTER,
@@ -83,8 +84,6 @@ static const Metric metrics[] = {
   {"layer_plis_total", "PLI packets from the server.", APP_METRIC_COUNTER, .of_layer = plis},
   {"layer_key_frame_requests_total", "Key frames that were asked of the camera.", APP_METRIC_COUNTER,
       .of_layer = key_frame_requests},
-  {"layer_lost_packets", "Packets that the server has missed in this stay.", APP_METRIC_GAUGE, .of_layer = lost},
-  {"layer_round_trip_seconds", "Round trip to the server by RTCP.", APP_METRIC_GAUGE, .of_layer = round_trip},
   {"layer_send_latency_seconds", "From livekitsink's pad to the socket, mean of the last frames.", APP_METRIC_GAUGE,
       .of_layer = send_latency},
 };

@@ -305,10 +305,10 @@ class Bench:
         self.stack.callback(end_process, process)
         return process, output
 
-    def browser(self, name='browser'):
+    def browser(self, name='browser', folder=HERE / 'page'):
         check(CHROMIUM, 'no chromium in PATH: sh tests/run.sh installs it, --without-browser leaves it out')
         check((MODULES / 'playwright-core').is_dir(), 'no playwright-core in %s: run sh tests/run.sh', MODULES)
-        page = PageServer(HERE / 'page', MODULES, None)
+        page = PageServer(folder, MODULES, None)
         threading.Thread(target=page.serve_forever, daemon=True).start()
         self.stack.callback(page.shutdown)
         profile = self.stack.enter_context(tempfile.TemporaryDirectory(prefix='live-', ignore_cleanup_errors=True))

@@ -2,6 +2,8 @@
 """What tests of the camera gateway share: the gateway itself, cameras, its figures."""
 
 import json
+import os
+import pathlib
 import re
 import shutil
 import socket
@@ -9,8 +11,8 @@ import subprocess
 import urllib.error
 import urllib.request
 
-from harness import Child, check, wait_until
-from lkserver import free_ports
+from harness import CACHE, Child, check, wait_until
+from lkserver import die_with_parent, free_ports
 
 CAMERA = ('( videotestsrc is-live=true pattern=smpte ! video/x-raw,format=I420,width=%d,height=%d,framerate=25/1 '
           '! identity name=clock ! x264enc tune=zerolatency speed-preset=ultrafast bitrate=%d key-int-max=25 '
@@ -131,6 +133,47 @@ class Gateway:
         self.process.wait()
 
 
+class MediaMtx:
+    """A MediaMTX with paths, RTSP over TCP only, on a port that stays the same when it is started again."""
+
+    def __init__(self, bench, paths):
+        self.bench = bench
+        self.command = os.environ.get('LIVE_MEDIAMTX') or shutil.which('mediamtx') or str(CACHE / 'bin' / 'mediamtx')
+        check(pathlib.Path(self.command).exists(), 'no %s: sh tests/run.sh builds it', self.command)
+        [self.port] = free_ports(socket.SOCK_STREAM)
+        self.path = bench.temporary / 'mediamtx.yml'
+        off = {name: False for name in ('rtmp', 'hls', 'webrtc', 'srt', 'api', 'metrics', 'playback', 'pprof')}
+        self.path.write_text(json.dumps({'rtspAddress': '127.0.0.1:%d' % self.port, 'rtspTransports': ['tcp'],
+                                         'logLevel': 'info', 'paths': paths(self.port), **off}))
+        self.start()
+        bench.stack.callback(self.kill)
+
+    def start(self):
+        with open(self.bench.folder / 'mediamtx.log', 'ab') as output:
+            self.process = subprocess.Popen([self.command, str(self.path)], stdin=subprocess.DEVNULL, stdout=output,
+                                            stderr=output, preexec_fn=die_with_parent)
+        wait_until(lambda: answers(self.port), 'MediaMTX listens')
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+    def url(self, path):
+        return 'rtsp://127.0.0.1:%d/%s' % (self.port, path)
+
+
+def answers(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(('127.0.0.1', port)) == 0
+
+
+def cpu_seconds(process):
+    """Processor time that a process has used so far."""
+    fields = pathlib.Path('/proc/%d/stat' % process.pid).read_text().rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
 class Redis:
     """A redis-server (or valkey-server) that keeps nothing, gone with the bench."""
 
@@ -149,11 +192,7 @@ class Redis:
                 [self.command, '--port', str(self.port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no',
                  '--requirepass', 'redispass'], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 cwd=self.bench.temporary)
-        wait_until(self.answers, 'Redis answers')
-
-    def answers(self):
-        with socket.socket() as probe:
-            return probe.connect_ex(('127.0.0.1', self.port)) == 0
+        wait_until(lambda: answers(self.port), 'Redis answers')
 
     def kill(self):
         if self.process.poll() is None:

@@ -3,15 +3,17 @@
 
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from cctvbench import Cameras, Gateway, Redis, camera_text, frames_of
-from lkserver import free_ports
+from lkserver import die_with_parent, free_ports
 from harness import check, check_at_least, check_equal, let_pass, wait_until
 
 
@@ -358,3 +360,108 @@ def test_cctv_leases(bench):
     second.stop()
     for log in bench.folder.glob('gateway*'):
         check('redispass' not in log.read_text(errors='replace'), 'the password is in %s', log)
+
+
+def start_prometheus(bench, target):
+    """A Prometheus that scrapes one target each second; its address."""
+    program = shutil.which('prometheus')
+    check(program, 'no prometheus in PATH: sh tests/run.sh installs it')
+    [port] = free_ports(socket.SOCK_STREAM)
+    config = bench.temporary / 'prometheus.yml'
+    config.write_text(json.dumps({'global': {'scrape_interval': '1s', 'scrape_timeout': '1s'}, 'scrape_configs': [
+        {'job_name': 'cctv', 'static_configs': [{'targets': [target]}]}]}))
+    with open(bench.folder / 'prometheus.log', 'ab') as output:
+        process = subprocess.Popen(
+            [program, '--config.file=%s' % config, '--storage.tsdb.path=%s' % (bench.temporary / 'tsdb'),
+             '--web.listen-address=127.0.0.1:%d' % port], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            preexec_fn=die_with_parent)
+    bench.stack.callback(process.wait)
+    bench.stack.callback(process.kill)
+    return 'http://127.0.0.1:%d' % port
+
+
+def ask_prometheus(address, query):
+    """Values by their labels; nothing while it does not answer."""
+    try:
+        url = address + '/api/v1/query?' + urllib.parse.urlencode({'query': query})
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            found = json.load(reply)['data']['result']
+    except OSError:
+        return []
+    return [(entry['metric'], float(entry['value'][1])) for entry in found]
+
+
+def test_cctv_prometheus(bench):
+    """promtool finds no fault in the figures, and a Prometheus has them, with a viewer who loses packets."""
+    bench.start_server()
+    cameras, gateway = layered(bench, **{'pause-after': 3600})
+    gateway.wait_state('yard', 'publishing')
+    viewer = bench.launch('viewer', bench.element('src', 'viewer', name='s', room='camera_yard'), '--watch=s',
+                          '--branch=s=fakesink')
+    viewer.wait_event('first-buffer', seconds=60)
+    wait_until(lambda: gateway.metric('camera_round_trip_seconds', camera='yard'), 'a round trip time', 60)
+    checked = subprocess.run(['promtool', 'check', 'metrics'], input=gateway.get('/metrics')[1], capture_output=True,
+                             text=True, timeout=60, check=False)
+    check_equal((checked.returncode, checked.stdout + checked.stderr), (0, ''), 'promtool')
+    address = start_prometheus(bench, gateway.address.split('//')[1])
+    rows = wait_until(lambda: ask_prometheus(address, 'livekit_cctv_camera_state == 1'), 'Prometheus has the state', 60)
+    check_equal([(labels['camera'], labels['state']) for labels, _ in rows], [('yard', 'publishing')], 'states')
+    for name in ('stream_received_bytes_total', 'layer_sent_bytes_total', 'layer_sent_packets_total'):
+        wait_until(lambda name=name: [value for labels, value in ask_prometheus(
+            address, 'rate(livekit_cctv_%s{stream="0"}[10s])' % name) if value > 0], name + ' grows', 60)
+    names = {labels['__name__'] for labels, _ in ask_prometheus(address, '{__name__=~"livekit_cctv_.+"}')}
+    for name in ('layer_nacks_total', 'layer_plis_total', 'layer_active', 'camera_reconnects_total',
+                 'camera_round_trip_seconds', 'stream_receive_latency_seconds', 'layer_send_latency_seconds'):
+        check('livekit_cctv_' + name in names, 'Prometheus lacks %s', name)
+    bench.note('latency of the hop: %.1f ms in, %.1f ms out', *(
+        1000 * gateway.metric('%s_latency_seconds' % part, camera='yard', stream='0')
+        for part in ('stream_receive', 'layer_send')))
+    bench.note('%d series of one camera with three streams', len(ask_prometheus(address, '{camera="yard"}')))
+    viewer.end()
+    gateway.stop()
+
+
+def selected_pair(bench):
+    """The transport that the gateway's connections chose, as the server saw it."""
+    log = (bench.folder / 'livekit-server.log').read_text(errors='replace')
+    return set(re.findall(r'"connectionType": "(\w+)"', log))
+
+
+def test_cctv_tcp(bench):
+    """A server that offers TCP only."""
+    bench.start_server({'rtc': {'force_tcp': True}})
+    through(bench, {})
+    check_equal(selected_pair(bench), {'tcp'}, 'ways to the server')
+
+
+def test_cctv_turn(bench):
+    """Through coturn alone."""
+    program = shutil.which('turnserver')
+    check(program, 'no turnserver in PATH: sh tests/run.sh installs coturn')
+    [port, relay] = free_ports(socket.SOCK_DGRAM, socket.SOCK_DGRAM)
+    with open(bench.folder / 'turnserver.log', 'ab') as output:
+        turn = subprocess.Popen(
+            [program, '-n', '--listening-ip=127.0.0.1', '--relay-ip=127.0.0.1', '--listening-port=%d' % port,
+             '--no-tls', '--no-dtls', '--no-cli', '--allow-loopback-peers', '--lt-cred-mech', '--fingerprint',
+             '--realm=livekit', '--user=u:turnpass', '--log-file=stdout', '--pidfile=%s' % (bench.temporary / 'turn.pid'),
+             '--userdb=%s' % (bench.temporary / 'turn.db')], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            preexec_fn=die_with_parent)
+    bench.stack.callback(turn.wait)
+    bench.stack.callback(turn.kill)
+    bench.start_server({'rtc': {'turn_servers': [{'host': '127.0.0.1', 'port': port, 'protocol': 'udp', 'username': 'u',
+                                                  'credential': 'turnpass'}]}})
+    through(bench, {'relay-only': True})
+    check('turn' in selected_pair(bench), 'ways to the server: %s', selected_pair(bench))
+
+
+def through(bench, livekit):
+    """One camera and one viewer, on the way that the server or the settings prescribe."""
+    cameras = Cameras(bench, 'cameras', {'/one': camera_text()})
+    gateway = Gateway(bench, {'cameras': [{'id': 'one', 'url': cameras.url('/one')}],
+                              'livekit': {'url': bench.url, 'api-key': 'devkey', 'api-secret': 'secret', **livekit}})
+    gateway.wait_state('one', 'publishing', 60)
+    viewer = bench.launch('viewer', bench.element('src', 'viewer', name='s', room='camera_one'), '--watch=s',
+                          '--branch=s=fakesink')
+    viewer.wait_event('first-buffer', seconds=60)
+    viewer.end()
+    gateway.stop()
