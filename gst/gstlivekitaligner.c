@@ -16,6 +16,7 @@ typedef struct
 {
   gboolean is_flowing;
   GstClockTime time;            /* of its last frame, NONE = has sent none */
+  GstClockTime interval;        /* between its last two, 0 = not known */
   GThread *thread;              /* that brought it; only compared */
   guint n_misses;
 } Layer;
@@ -69,14 +70,16 @@ gst_livekit_aligner_set_flowing (GstLiveKitAligner * aligner, guint slot, gboole
   g_mutex_unlock (&aligner->lock);
 }
 
-/* One thread that brings several layers in turn would wait for itself. */
+/* Layers of a camera's own streams have frames at other times than ours, or fewer: none is due between them. One thread that
+ * brings several layers in turn would wait for itself. */
 static gboolean
 is_awaited (GstLiveKitAligner * aligner, guint slot, const Layer * other)
 {
   const Layer *own = &aligner->layers[slot];
 
   return other != own && other->is_flowing && GST_CLOCK_TIME_IS_VALID (other->time) && other->thread != own->thread
-      && other->n_misses < MAX_MISSES && other->time + SAME_INSTANT < own->time;
+      && other->n_misses < MAX_MISSES && other->time + SAME_INSTANT < own->time
+      && other->time + other->interval < own->time + SAME_INSTANT;
 }
 
 static gboolean
@@ -118,6 +121,8 @@ gst_livekit_aligner_pass (GstLiveKitAligner * aligner, guint slot, GstClockTime 
   if (!GST_CLOCK_TIME_IS_VALID (time))
     return TRUE;
   g_mutex_lock (&aligner->lock);
+  if (GST_CLOCK_TIME_IS_VALID (own->time) && time > own->time)
+    own->interval = time - own->time;
   own->time = time;
   own->thread = g_thread_self ();
   if (time + GST_LIVEKIT_ALIGNER_LIMIT_MS * GST_MSECOND >= most_advanced (aligner))

@@ -134,6 +134,31 @@ GST_START_TEST (test_dead_layer_is_given_up)
 GST_END_TEST;
 
 static gpointer
+pass_two (gpointer data)
+{
+  gst_livekit_aligner_pass (data, 1, 0);
+  gst_livekit_aligner_pass (data, 1, 4 * FRAME);
+  return NULL;
+}
+
+/* A layer with fewer frames is waited for only when one of them is due. */
+GST_START_TEST (test_no_wait_between_frames)
+{
+  GstLiveKitAligner *aligner = gst_livekit_aligner_new ();
+
+  gst_livekit_aligner_set_flowing (aligner, 0, TRUE);
+  gst_livekit_aligner_set_flowing (aligner, 1, TRUE);
+  g_thread_join (g_thread_new ("few", pass_two, aligner));
+  for (guint frame = 4; frame < 8; frame++)
+    fail_unless (gst_livekit_aligner_pass (aligner, 0, frame * FRAME));
+  /* now one is due */
+  fail_if (gst_livekit_aligner_pass (aligner, 0, 8 * FRAME));
+  gst_livekit_aligner_unref (aligner);
+}
+
+GST_END_TEST;
+
+static gpointer
 pass_second (gpointer data)
 {
   gst_livekit_aligner_pass (data, 0, FRAME);
@@ -168,6 +193,7 @@ aligner_suite (void)
   tcase_add_test (tcase, test_fast_layers_wait);
   tcase_add_test (tcase, test_one_thread_does_not_wait_for_itself);
   tcase_add_test (tcase, test_dead_layer_is_given_up);
+  tcase_add_test (tcase, test_no_wait_between_frames);
   tcase_add_test (tcase, test_layer_that_stops_wakes_the_others);
   return suite;
 }
