@@ -6,8 +6,8 @@
 #
 # Phases, in order: gcc (build, unit and element suites), clang (the same), sanitizers (the same with address and
 # undefined-behaviour sanitizers), fuzz (ten seconds of each fuzz target), live (against a real livekit-server, with
-# Chromium, the Python and the Go SDK), programs (video server, key server and viewer, with all around them), faults (of
-# network and server, the tests for every change), trixie (build, unit and element suites and some live tests with the
+# Chromium, the Python and the Go SDK), programs (video server, key server, viewer and camera gateway, with
+# all around them), faults (of network and server, the tests for every change), trixie (build, unit and element suites and some live tests with the
 # GStreamer of Debian 13, in a chroot; root only). All by default. What is left out is said. Ends
 # with "N passed, N failed" and exits with 1 unless everything passed. tests/full.sh runs longer.
 set -eu
@@ -182,8 +182,9 @@ need_for () {
     faults) need_server; need_packages iproute2 nftables util-linux; need_python_sdk; check_commands ip nft unshare ;;
     programs)
       need_server
-      need_packages ffmpeg
-      check_commands ffprobe
+      need_packages ffmpeg redis-server coturn prometheus libhiredis-dev libgstrtspserver-1.0-dev
+      check_commands ffprobe ffmpeg redis-server turnserver prometheus promtool
+      need_mediamtx
       [ -z "$browser" ] || { need_packages chromium; check_commands chromium; }
       need_node
       need_modules "$root/tests/live/package.json" node-tests

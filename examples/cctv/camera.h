@@ -26,7 +26,8 @@ typedef struct
   CctvState state;
   guint n_streams, n_viewers;
   CctvStreamStatus streams[CCTV_MAX_STREAMS];
-  const CctvLayerStats *layers, *audio;         /* of the streams, in their order; of the audio track, NULL = it has none */
+  const CctvLayerStats *layers; /* of the streams, in their order */
+  const CctvLayerStats *audio;  /* NULL = there is none */
   guint n_joins, n_reconnects, n_failures;
   gdouble round_trip_s;         /* of the signalling, 0 = not known */
 } CctvStatus;

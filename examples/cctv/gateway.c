@@ -176,9 +176,10 @@ static void
 take_viewer (CctvGateway * gateway, const gchar * room, const gchar * identity)
 {
   const gchar *prefix = gateway->settings->room_prefix;
-  g_autofree gchar *own = g_str_has_prefix (room, prefix) ? g_strconcat ("camera-", room + strlen (prefix), NULL) : NULL;
+  gboolean is_camera = g_str_has_prefix (identity, CCTV_IDENTITY_PREFIX) && g_str_has_prefix (room, prefix)
+      && g_str_equal (identity + strlen (CCTV_IDENTITY_PREFIX), room + strlen (prefix));
 
-  if (own && !g_str_equal (identity, own))
+  if (!is_camera)
     viewer_in_room (gateway, room);
 }
 

@@ -11,7 +11,7 @@ G_BEGIN_DECLS
 
 typedef struct _CctvGateway CctvGateway;
 
-/* @path is read again by a reload. NULL with an error: the address is taken, or something that was asked for is not built in. */
+/* @path is read again by a reload. NULL with an error: the address is taken. */
 CctvGateway *cctv_gateway_new (const gchar * path, CctvSettings * settings, GError ** error);
 /* What is wrong is told, and what there was goes on. */
 void cctv_gateway_reload (CctvGateway * gateway);

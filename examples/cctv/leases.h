@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* leases: which of the cameras are this gateway's, agreed with the others through Redis or Valkey.
  *
- * A lease is a key that runs out. Who has it renews it; who finds none takes it. Without Redis one keeps what one has, and
- * takes nothing new. A thread of its own talks with Redis; the functions are for the main thread. */
+ * A lease is a key that runs out. Who has it renews it; who finds none takes it. Without Redis one keeps what one has,
+ * and takes nothing new. A thread of its own talks with Redis; the functions are for the main thread. */
 #pragma once
 
 #include "settings.h"

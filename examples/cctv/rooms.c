@@ -151,7 +151,8 @@ void
 cctv_rooms_ask (CctvRooms * rooms)
 {
   LkTokenRequest request = {
-    .api_key = rooms->settings->api_key,.api_secret = rooms->settings->api_secret,.room = "-",.identity = "livekit-cctv",
+    .api_key = rooms->settings->api_key,.api_secret = rooms->settings->api_secret,.room = "-",
+    .identity = "livekit-cctv",
     .now_s = g_get_real_time () / G_USEC_PER_SEC,.valid_s = TOKEN_VALID_S,
     .no_join = TRUE,.no_publish = TRUE,.no_subscribe = TRUE,.no_data = TRUE,.may_list_rooms = TRUE,
   };

@@ -25,14 +25,14 @@ struct _CctvSession
   gpointer stopped_data;
 };
 
-gchar *
-cctv_make_identity (const CctvCamera * camera)
+static gchar *
+make_identity (const CctvCamera * camera)
 {
-  return g_strconcat ("camera-", camera->id, NULL);
+  return g_strconcat (CCTV_IDENTITY_PREFIX, camera->id, NULL);
 }
 
-gchar *
-cctv_make_room (const CctvSettings * settings, const CctvCamera * camera)
+static gchar *
+make_room (const CctvSettings * settings, const CctvCamera * camera)
 {
   return g_strconcat (settings->room_prefix, camera->id, NULL);
 }
@@ -160,8 +160,8 @@ on_bus_message (GstBus * bus, GstMessage * message, gpointer data)
 static gchar *
 mint_token (const CctvCamera * camera, const CctvSettings * settings, GError ** error)
 {
-  g_autofree gchar *room = cctv_make_room (settings, camera);
-  g_autofree gchar *identity = cctv_make_identity (camera);
+  g_autofree gchar *room = make_room (settings, camera);
+  g_autofree gchar *identity = make_identity (camera);
   LkTokenRequest request = {
     .api_key = settings->api_key,.api_secret = settings->api_secret,.room = room,.identity = identity,
     .name = camera->name,.now_s = g_get_real_time () / G_USEC_PER_SEC,.valid_s = TOKEN_VALID_S,
@@ -175,8 +175,8 @@ mint_token (const CctvCamera * camera, const CctvSettings * settings, GError ** 
 static void
 set_up_sink (CctvSession * session, const CctvSettings * settings, const gchar * token)
 {
-  g_autofree gchar *room = cctv_make_room (settings, session->camera);
-  g_autofree gchar *identity = cctv_make_identity (session->camera);
+  g_autofree gchar *room = make_room (settings, session->camera);
+  g_autofree gchar *identity = make_identity (session->camera);
 
   g_object_set (session->sink, "server-url", settings->server_url, "room", room, "identity", identity,
       "participant-name", session->camera->name, "token", token, "join-timeout", 0, NULL);
@@ -275,8 +275,8 @@ end_source (const GValue * item, gpointer data)
     gst_element_set_state (element, GST_STATE_NULL);
 }
 
-/* Sources first, which somebody may be taking down already: in PAUSED the sink's inner sinks hold what is being pushed, and
- * no source would end. */
+/* Sources first, which somebody may be taking down already: in PAUSED the sink's inner sinks hold what is being pushed,
+ * and no source would end. */
 static void
 leave (GstElement * pipeline, gpointer data)
 {

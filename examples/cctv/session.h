@@ -37,8 +37,8 @@ gboolean cctv_session_is_active (CctvSession * session, guint stream);
 /* livekitsink's. To be freed. */
 GstStructure *cctv_session_get_stats (CctvSession * session);
 
-/* What a camera is called in a room. To be freed. */
-gchar *cctv_make_identity (const CctvCamera * camera);
-gchar *cctv_make_room (const CctvSettings * settings, const CctvCamera * camera);
+/* What a camera is called in a room, with its id behind. */
+#define CCTV_IDENTITY_PREFIX "camera-"
+
 
 G_END_DECLS

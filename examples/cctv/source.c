@@ -26,6 +26,9 @@ static const Format formats[] = {
   {"MP4A-LATM", FALSE, "rtpmp4adepay name=in ! " AAC_TO_OPUS},
 };
 
+/* Of UDP, before TCP is tried; of a TCP connection and its answers. */
+#define TIMEOUT_US ((guint64) 5 * G_USEC_PER_SEC)
+
 struct _CctvSource
 {
   gatomicrefcount ref_count;
@@ -318,11 +321,16 @@ make_rtspsrc (const CctvCamera * camera, guint stream)
     return NULL;
   /* Its jitter buffer holds nothing back but what waits for a lost packet, and its clock is left to the retimer. */
   g_object_set (rtspsrc, "location", url->location, "user-id", url->user, "user-pw", url->password,
-      "latency", camera->latency_ms, "timeout", (guint64) 5 * G_USEC_PER_SEC, "tcp-timeout", (guint64) 5 * G_USEC_PER_SEC,
-      NULL);
+      "latency", camera->latency_ms, "timeout", TIMEOUT_US, "tcp-timeout", TIMEOUT_US, NULL);
   gst_util_set_object_arg (G_OBJECT (rtspsrc), "buffer-mode", "none");
   gst_util_set_object_arg (G_OBJECT (rtspsrc), "protocols", protocols[camera->transport]);
   return rtspsrc;
+}
+
+static void
+listen_to (CctvSource * source, GstElement * rtspsrc, const gchar * signal, GCallback callback)
+{
+  g_signal_connect_data (rtspsrc, signal, callback, source_ref (source), closure_unref, 0);
 }
 
 CctvSource *
@@ -339,9 +347,9 @@ cctv_source_new (const CctvCamera * camera, guint stream, GstBin * pipeline, Gst
   source->audio_pad = audio_pad ? gst_object_ref (audio_pad) : NULL;
   if (rtspsrc == NULL)
     return source;
-  g_signal_connect_data (rtspsrc, "select-stream", G_CALLBACK (on_select_stream), source_ref (source), closure_unref, 0);
-  g_signal_connect_data (rtspsrc, "pad-added", G_CALLBACK (on_pad_added), source_ref (source), closure_unref, 0);
-  g_signal_connect_data (rtspsrc, "no-more-pads", G_CALLBACK (on_no_more_pads), source_ref (source), closure_unref, 0);
+  listen_to (source, rtspsrc, "select-stream", G_CALLBACK (on_select_stream));
+  listen_to (source, rtspsrc, "pad-added", G_CALLBACK (on_pad_added));
+  listen_to (source, rtspsrc, "no-more-pads", G_CALLBACK (on_no_more_pads));
   gst_bin_add (GST_BIN (source->bin), rtspsrc);
   return source;
 }

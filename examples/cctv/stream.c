@@ -97,8 +97,9 @@ tell_failure (CctvStream * stream, const gchar * text, guint delay_ms)
 {
   gboolean is_power_of_two = (stream->attempt & (stream->attempt - 1)) == 0;
 
-  app_log (is_power_of_two ? APP_LOG_WARNING : APP_LOG_DEBUG, "camera %s, stream %u: %s Attempt %u, the next one in %.1f s.",
-      stream->camera->id, stream->index, text, stream->attempt, delay_ms / 1000.0);
+  app_log (is_power_of_two ? APP_LOG_WARNING : APP_LOG_DEBUG,
+      "camera %s, stream %u: %s Attempt %u, the next one in %.1f s.", stream->camera->id, stream->index, text,
+      stream->attempt, delay_ms / 1000.0);
 }
 
 static void

@@ -73,7 +73,8 @@ cctv_webhook_read (const gchar * authorization, const gchar * body, gsize size, 
 
   if (!is_genuine (authorization, body, size, api_key, api_secret, now_s))
     return CCTV_WEBHOOK_FORGED;
-  if (!lk_json_is_valid (body, size, LK_JSON_MAX_DEPTH) || !json_parser_load_from_data (parser, body, (gssize) size, NULL)
+  if (!lk_json_is_valid (body, size, LK_JSON_MAX_DEPTH)
+      || !json_parser_load_from_data (parser, body, (gssize) size, NULL)
       || !JSON_NODE_HOLDS_OBJECT (json_parser_get_root (parser)))
     return CCTV_WEBHOOK_BROKEN;
   root = json_node_get_object (json_parser_get_root (parser));

@@ -204,3 +204,25 @@ def frames_of(browser):
     """Decoded frames by identity of the publisher."""
     return {track['identity']: track.get('frames') or 0 for track in browser.call('measure')['tracks']
             if track['kind'] == 'video'}
+
+
+def video(browser):
+    return next((track for track in browser.call('measure')['tracks'] if track['kind'] == 'video'), {})
+
+
+def watch(bench, browser, camera, grants=None):
+    """Chromium joins the camera's room."""
+    browser.call('join', bench.url, bench.server.token('camera_' + camera, 'viewer', **(grants or {})))
+
+
+def wait_frames(browser, identity, more=10, seconds=30):
+    start = frames_of(browser).get(identity, 0)
+    wait_until(lambda: frames_of(browser).get(identity, 0) >= start + more, 'Chromium decodes ' + identity, seconds)
+
+
+def layered(bench, **settings):
+    """A camera with three streams, from large to small."""
+    cameras = Cameras(bench, 'cameras', {'/main': camera_text(1280, 720, 1500), '/sub': camera_text(640, 360, 500),
+                                         '/third': camera_text(320, 180, 150)})
+    camera = {'id': 'yard', 'url': cameras.url('/main'), 'sub-streams': [cameras.url('/sub'), cameras.url('/third')]}
+    return cameras, Gateway(bench, {'cameras': [camera], **settings})

@@ -6,8 +6,8 @@ import pathlib
 import subprocess
 import time
 
-from cctvbench import Cameras, Gateway, MediaMtx, Redis, camera_text, cpu_seconds
-from harness import check, check_at_least, check_equal, let_pass, percentile, wait_until
+from cctvbench import Cameras, Gateway, MediaMtx, camera_text, cpu_seconds
+from harness import check_at_least, check_equal, let_pass, percentile, wait_until
 
 N_CAMERAS = int(os.environ.get('CCTV_CAMERAS', '20'))
 HERE = pathlib.Path(__file__).resolve().parent

