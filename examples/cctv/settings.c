@@ -352,6 +352,7 @@ read_camera (AppYaml * map, CctvPublish publish, Reader * reader)
   camera->transport = choose (map, "transport", transports, CCTV_TCP, reader);
   camera->publish = choose_publish (map, publish, reader);
   camera->latency_ms = app_yaml_find_int (map, "latency", 0, MAX_LATENCY_MS, 100, reader->problems);
+  camera->does_replay = app_yaml_find_bool (map, "replay", TRUE, reader->problems);
   camera->has_audio = app_yaml_find_bool (map, "audio", TRUE, reader->problems);
   check_id (camera, map, reader);
   read_streams (camera, map, reader);
@@ -379,8 +380,8 @@ make_fingerprint (const CctvSettings * settings, const CctvCamera * camera)
   append_text (text, settings->tls_ca_file);
   append_text (text, settings->api_key);
   append_text (text, settings->api_secret);
-  g_string_append_printf (text, "\n%u %u %u %u", camera->transport, camera->publish, camera->latency_ms,
-      camera->has_audio);
+  g_string_append_printf (text, "\n%u %u %u %u %u", camera->transport, camera->publish, camera->latency_ms,
+      camera->has_audio, camera->does_replay);
   append_text (text, camera->name);
   for (guint i = 0; i < camera->n_streams; i++) {
     append_text (text, camera->streams[i].location);

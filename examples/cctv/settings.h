@@ -39,6 +39,7 @@ typedef struct
   CctvPublish publish;
   guint latency_ms;             /* how long a lost packet is waited for */
   gboolean has_audio;
+  gboolean does_replay;         /* the last key frame again to who asks for one */
   gchar *fingerprint;           /* of all above and of what concerns all cameras: two that are equal are the same */
 } CctvCamera;
 

@@ -3,6 +3,9 @@
 
 #include "source.h"
 
+#include <gst/video/video.h>
+
+#include "gop.h"
 #include "retime.h"
 
 typedef struct
@@ -36,9 +39,12 @@ struct _CctvSource
   /* constant after construction */
   GstElement *pipeline, *bin;
   GstPad *video_pad, *audio_pad;
+  gboolean does_replay;
 
   /* rtspsrc's thread */
   gboolean has_video, has_audio;
+
+  gint is_key_frame_wanted;     /* atomic */
 
   /* lock */
   GMutex lock;
@@ -48,6 +54,8 @@ struct _CctvSource
 
   /* streaming thread of video, of audio */
   Retimer video_retimer, audio_retimer;
+  CctvGop gop;
+  gboolean is_replaying;
   guint32 packet_time;
   gint64 frame_began_us;
 };
@@ -71,6 +79,7 @@ source_unref (gpointer data)
   gst_object_unref (source->video_pad);
   g_clear_pointer (&source->audio_pad, gst_object_unref);
   g_free (source->codec);
+  cctv_gop_clear (&source->gop);
   g_mutex_clear (&source->lock);
   g_free (source);
 }
@@ -160,13 +169,50 @@ count_frame (CctvSource * source, GstBuffer * buffer)
   g_mutex_unlock (&source->lock);
 }
 
+/* Who asks for a key frame gets the last one again, with all that came since, in front of @buffer. */
+static void
+replay (CctvSource * source, GstPad * pad, GstBuffer * buffer)
+{
+  g_autoptr (GPtrArray) frames = NULL;
+
+  if (!g_atomic_int_get (&source->is_key_frame_wanted))
+    return;
+  if (GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT) && GST_BUFFER_PTS_IS_VALID (buffer)) {
+    frames = cctv_gop_replay (&source->gop, GST_BUFFER_PTS (buffer), g_get_monotonic_time ());
+    if (frames == NULL)
+      return;
+  }
+  g_atomic_int_set (&source->is_key_frame_wanted, FALSE);
+  source->is_replaying = TRUE;
+  for (guint i = 0; frames && i < frames->len; i++)
+    gst_pad_push (pad, gst_buffer_ref (g_ptr_array_index (frames, i)));
+  source->is_replaying = FALSE;
+}
+
 static GstPadProbeReturn
 on_video (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
   CctvSource *source = data;
 
+  if (source->is_replaying)
+    return GST_PAD_PROBE_OK;
   info->data = retime (source, &source->video_retimer, GST_PAD_PROBE_INFO_BUFFER (info));
   count_frame (source, GST_PAD_PROBE_INFO_BUFFER (info));
+  if (source->does_replay) {
+    replay (source, pad, GST_PAD_PROBE_INFO_BUFFER (info));
+    cctv_gop_take (&source->gop, GST_PAD_PROBE_INFO_BUFFER (info), g_get_monotonic_time ());
+  }
+  return GST_PAD_PROBE_OK;
+}
+
+/* It goes on to the camera: some understand it. */
+static GstPadProbeReturn
+on_request (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  CctvSource *source = data;
+
+  if (gst_video_event_is_force_key_unit (GST_PAD_PROBE_INFO_EVENT (info)))
+    g_atomic_int_set (&source->is_key_frame_wanted, TRUE);
   return GST_PAD_PROBE_OK;
 }
 
@@ -259,6 +305,7 @@ watch_chain (CctvSource * source, const Format * format, GstElement * chain, Gst
       source_ref (source), source_unref);
   gst_pad_add_probe (parsed, GST_PAD_PROBE_TYPE_BUFFER, format->is_video ? on_video : on_audio, source_ref (source),
       source_unref);
+  gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_EVENT_UPSTREAM, on_request, source_ref (source), source_unref);
   gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM | GST_PAD_PROBE_TYPE_EVENT_FLUSH, on_event,
       source_ref (source), source_unref);
 }
@@ -341,9 +388,11 @@ cctv_source_new (const CctvCamera * camera, guint stream, GstBin * pipeline, Gst
 
   g_atomic_ref_count_init (&source->ref_count);
   g_mutex_init (&source->lock);
+  cctv_gop_init (&source->gop);
   source->pipeline = gst_object_ref (GST_ELEMENT (pipeline));
   source->bin = gst_object_ref_sink (gst_bin_new (NULL));
   source->video_pad = gst_object_ref (video_pad);
+  source->does_replay = camera->does_replay;
   source->audio_pad = audio_pad ? gst_object_ref (audio_pad) : NULL;
   if (rtspsrc == NULL)
     return source;

@@ -3,6 +3,7 @@
 
 import signal
 import socket
+import time
 import urllib.error
 import urllib.request
 
@@ -203,6 +204,24 @@ def test_cctv_formats_browser(bench):
         sound = wait_until(audible, 'Chromium hears ' + camera, 30)
         check_equal(sound['mime'].lower(), mime, 'codec of the sound')
         browser.call('leave')
+    gateway.stop()
+
+
+def test_cctv_replay(bench):
+    """A camera that makes a key frame every forty seconds: who comes in between has a picture, and so has the next."""
+    bench.start_server()
+    cameras = Cameras(bench, 'cameras', {'/one': camera_text(320, 180, 100).replace('key-int-max=25', 'key-int-max=1000')})
+    gateway = Gateway(bench, {'cameras': [{'id': 'one', 'url': cameras.url('/one'), 'audio': False}]})
+    gateway.wait_state('one', 'publishing')
+    wait_until(lambda: gateway.metric('stream_received_frames_total', camera='one', stream='0') > 50, 'frames')
+    for name in ('first', 'second'):
+        start = time.monotonic()
+        viewer = bench.launch(name, bench.element('src', name, name='s', room='camera_one'), '--watch=s',
+                              '--branch=s=h264parse ! avdec_h264 ! fakesink')
+        viewer.wait_event('first-buffer', seconds=60, key=True)
+        bench.note('the %s has a key frame %.1f s after its start', name, time.monotonic() - start)
+    check_equal(gateway.metric('stream_received_key_frames_total', camera='one', stream='0'), 1, 'of the camera')
+    viewer.end()
     gateway.stop()
 
 

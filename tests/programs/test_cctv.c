@@ -5,6 +5,7 @@
 #include <gst/check/gstcheck.h>
 #include <string.h>
 
+#include "gop.h"
 #include "layerstats.h"
 #include "lktoken.h"
 #include "retime.h"
@@ -246,6 +247,77 @@ GST_START_TEST (test_a_clock_that_jumps)
 }
 GST_END_TEST;
 
+/* --- the last key frame again --- */
+
+static void
+take_frame (CctvGop * gop, gboolean is_key, GstClockTime pts, gint64 now_us, gsize size)
+{
+  GstBuffer *buffer = gst_buffer_new_allocate (NULL, size, NULL);
+
+  GST_BUFFER_PTS (buffer) = pts;
+  if (!is_key)
+    GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT);
+  cctv_gop_take (gop, buffer, now_us);
+  gst_buffer_unref (buffer);
+}
+
+static guint
+count_replayed (CctvGop * gop, GstClockTime pts, gint64 now_us)
+{
+  g_autoptr (GPtrArray) frames = cctv_gop_replay (gop, pts, now_us);
+  GstClockTime before = 0;
+
+  for (guint i = 0; frames && i < frames->len; i++) {
+    GstBuffer *frame = g_ptr_array_index (frames, i);
+
+    fail_unless (GST_BUFFER_FLAG_IS_SET (frame, GST_BUFFER_FLAG_DELTA_UNIT) == (i > 0));
+    fail_unless (GST_BUFFER_PTS (frame) > before && GST_BUFFER_PTS (frame) < pts);
+    fail_unless (GST_BUFFER_PTS (frame) > pts - FRAME);
+    before = GST_BUFFER_PTS (frame);
+  }
+  return frames ? frames->len : 0;
+}
+
+GST_START_TEST (test_frames_are_shown_again)
+{
+  CctvGop gop;
+
+  cctv_gop_init (&gop);
+  take_frame (&gop, FALSE, GST_SECOND, 1000000, 100);
+  fail_unless_equals_int (count_replayed (&gop, 10 * GST_SECOND, 2000000), 0);
+  take_frame (&gop, TRUE, 2 * GST_SECOND, 2000000, 100);
+  for (guint i = 1; i < 50; i++)
+    take_frame (&gop, FALSE, 2 * GST_SECOND + i * FRAME, 2000000 + i * 40000, 100);
+  /* two seconds are shown again, and not once more within two */
+  fail_unless_equals_int (count_replayed (&gop, 4 * GST_SECOND, 4000000), 50);
+  fail_unless_equals_int (count_replayed (&gop, 5 * GST_SECOND, 5000000), 0);
+  fail_unless_equals_int (count_replayed (&gop, 6 * GST_SECOND, 6000000), 50);
+  /* a key frame that has just gone out is enough */
+  take_frame (&gop, TRUE, 20 * GST_SECOND, 20000000, 100);
+  fail_unless_equals_int (count_replayed (&gop, 20 * GST_SECOND + FRAME, 20040000), 0);
+  cctv_gop_clear (&gop);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_frames_that_cannot_be_shown_again)
+{
+  CctvGop gop;
+
+  cctv_gop_init (&gop);
+  /* too much */
+  take_frame (&gop, TRUE, GST_SECOND, 1000000, 600 * 1024);
+  take_frame (&gop, FALSE, GST_SECOND + FRAME, 1040000, 600 * 1024);
+  take_frame (&gop, FALSE, GST_SECOND + 2 * FRAME, 1080000, 100);
+  fail_unless_equals_int (count_replayed (&gop, 3 * GST_SECOND, 3000000), 0);
+  /* B frames */
+  take_frame (&gop, TRUE, 4 * GST_SECOND, 4000000, 100);
+  take_frame (&gop, FALSE, 4 * GST_SECOND + 3 * FRAME, 4040000, 100);
+  take_frame (&gop, FALSE, 4 * GST_SECOND + FRAME, 4080000, 100);
+  fail_unless_equals_int (count_replayed (&gop, 6 * GST_SECOND, 6000000), 0);
+  cctv_gop_clear (&gop);
+}
+GST_END_TEST;
+
 /* --- webhooks --- */
 
 #define NOW 1700000000
@@ -409,7 +481,7 @@ cctv_suite (void)
 {
   Suite *suite = suite_create ("cctv");
   TCase *settings = tcase_create ("settings"), *times = tcase_create ("times"), *webhooks = tcase_create ("webhooks");
-  TCase *figures = tcase_create ("figures");
+  TCase *figures = tcase_create ("figures"), *again = tcase_create ("again");
 
   suite_add_tcase (suite, settings);
   tcase_add_test (settings, test_settings_are_read);
@@ -421,6 +493,9 @@ cctv_suite (void)
   tcase_add_test (times, test_what_was_held_back_keeps_its_times);
   tcase_add_test (times, test_a_drifting_clock_is_followed);
   tcase_add_test (times, test_a_clock_that_jumps);
+  suite_add_tcase (suite, again);
+  tcase_add_test (again, test_frames_are_shown_again);
+  tcase_add_test (again, test_frames_that_cannot_be_shown_again);
   suite_add_tcase (suite, webhooks);
   tcase_add_test (webhooks, test_a_signed_webhook_is_read);
   tcase_add_test (webhooks, test_forged_webhooks_are_refused);
