@@ -120,5 +120,6 @@ main (int argc, char **argv)
   else if (!opt_check)
     result = run (settings);
   g_strfreev (opt_files);
+  gst_deinit ();
   return result;
 }

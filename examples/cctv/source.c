@@ -36,7 +36,7 @@ struct _CctvSource
 {
   gatomicrefcount ref_count;
 
-  /* constant after construction */
+  /* constant after construction, but for the bin, which goes last */
   GstElement *pipeline, *bin;
   GstPad *video_pad, *audio_pad;
   gboolean does_replay;
@@ -75,7 +75,7 @@ source_unref (gpointer data)
   if (!g_atomic_ref_count_dec (&source->ref_count))
     return;
   gst_object_unref (source->pipeline);
-  gst_object_unref (source->bin);
+  g_clear_pointer (&source->bin, gst_object_unref);
   gst_object_unref (source->video_pad);
   g_clear_pointer (&source->audio_pad, gst_object_unref);
   g_free (source->codec);
@@ -419,7 +419,8 @@ unlink_from (GstPad * sink_pad, GstElement * bin)
     gst_pad_unlink (peer, sink_pad);
 }
 
-/* Says goodbye to the camera, which may take a while. */
+/* Says goodbye to the camera, which may take a while. What is in the bin holds the source, so the source lets go of the bin:
+ * no thread is in there any more. */
 static void
 take_down (GstElement * bin, gpointer data)
 {
@@ -427,6 +428,7 @@ take_down (GstElement * bin, gpointer data)
 
   gst_element_set_state (bin, GST_STATE_NULL);
   gst_bin_remove (GST_BIN (source->pipeline), bin);
+  g_clear_pointer (&source->bin, gst_object_unref);
 }
 
 void

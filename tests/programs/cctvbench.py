@@ -56,12 +56,12 @@ class Cameras(Child):
 
 
 class Gateway:
-    """A livekit-cctv with a configuration that is a dict."""
+    """A livekit-cctv with a configuration that is a dict. What is alive at its end fails the test."""
 
-    def __init__(self, bench, config, name='gateway', server_url=None):
-        self.bench, self.name = bench, name
+    def __init__(self, bench, config, name='gateway', traces_leaks=True):
+        self.bench, self.name, self.traces_leaks = bench, name, traces_leaks
         self.path, self.log = bench.temporary / (name + '.yaml'), bench.folder / (name + '.log')
-        self.livekit = {'url': server_url or bench.url, 'api-key': 'devkey', 'api-secret': 'secret'}
+        self.livekit = {'url': bench.url, 'api-key': 'devkey', 'api-secret': 'secret'}
         self.process = None
         self.write(config)
         self.start()
@@ -74,6 +74,8 @@ class Gateway:
     def start(self):
         command = [str(self.bench.build / 'examples' / 'cctv' / 'livekit-cctv'), str(self.path)]
         variables = {'GST_DEBUG': '2,livekit*:5', 'GST_DEBUG_FILE': str(self.bench.folder / (self.name + '.gst.log'))}
+        if self.traces_leaks:
+            variables.update(GST_TRACERS='leaks', GST_DEBUG=variables['GST_DEBUG'] + ',GST_TRACER:7')
         with open(self.log, 'ab') as output:
             self.offset = output.tell()
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,

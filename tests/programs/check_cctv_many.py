@@ -85,7 +85,7 @@ def test_cctv_grid_browser(bench):
     """Many cameras of MediaMTX in one grid of Chromium; MediaMTX and the server are killed and come back."""
     server = bench.start_server()
     media = start_cameras(bench)
-    gateway = Gateway(bench, {'cameras': cameras_of(media)})
+    gateway = Gateway(bench, {'cameras': cameras_of(media)}, traces_leaks=False)
     for name in names():
         gateway.wait_state(name, 'publishing', 120)
         gateway.wait_stream(name, 0, 'flowing', 120)
