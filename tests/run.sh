@@ -6,9 +6,9 @@
 #
 # Phases, in order: gcc (build, unit and element suites), clang (the same), sanitizers (the same with address and
 # undefined-behaviour sanitizers), fuzz (ten seconds of each fuzz target), live (against a real livekit-server, with
-# Chromium, the Python and the Go SDK), programs (video server, key server, viewer and camera gateway, with
-# all around them), faults (of network and server, the tests for every change), trixie (build, unit and element suites and some live tests with the
-# GStreamer of Debian 13, in a chroot; root only). All by default. What is left out is said. Ends
+# Chromium, the Python and the Go SDK), programs (video server, key server, viewer and camera gateway, with all around
+# them), faults (of network and server, the tests for every change), trixie (build, unit and element suites and some
+# live tests with the GStreamer of Debian 13, in a chroot; root only). All by default. What is left out is said. Ends
 # with "N passed, N failed" and exits with 1 unless everything passed. tests/full.sh runs longer.
 set -eu
 
