@@ -27,6 +27,18 @@ gst_livekit_layer_set_listed_in_loop (GstLiveKitLayer * layer, gboolean is_liste
   layer->is_listed = is_listed;
 }
 
+void
+gst_livekit_layer_set_ended_in_loop (GstLiveKitLayer * layer, gboolean is_ended)
+{
+  layer->is_ended = is_ended;
+}
+
+gboolean
+gst_livekit_layer_is_ended_in_loop (GstLiveKitLayer * layer)
+{
+  return layer->is_ended;
+}
+
 gboolean
 gst_livekit_layer_get_format_in_loop (GstLiveKitLayer * layer, GstLiveKitLayerFormat * format)
 {

@@ -54,7 +54,7 @@ struct _GstLiveKitLayer
   gint64 first_fruitless_us;
 
   /* room loop only */
-  gboolean is_listed;
+  gboolean is_listed, is_ended;
   GstLiveKitChain *attached;              /* what the section is linked to */
   GstClockTime start_offset;
   gboolean is_active;

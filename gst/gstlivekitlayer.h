@@ -79,6 +79,9 @@ typedef struct
 /* Room loop, by the session: whether it has the layer. What was posted on the loop and comes later does not reach the
  * delegate, whose element may be gone while the session goes on. */
 void gst_livekit_layer_set_listed_in_loop (GstLiveKitLayer * layer, gboolean is_listed);
+/* Its stream has ended, and no other has begun. */
+void gst_livekit_layer_set_ended_in_loop (GstLiveKitLayer * layer, gboolean is_ended);
+gboolean gst_livekit_layer_is_ended_in_loop (GstLiveKitLayer * layer);
 
 /* Room loop, by the track. attach holds on to the present format, and tells it; FALSE when there is none yet. The
  * packets carry @rid and @mid when it is not NULL. */

@@ -19,6 +19,10 @@ typedef struct
   GstLiveKitRemoteTrackFlags remote_track_flags;
 } GstLiveKitSessionUser;
 
+/* Between looks whether the last packets are out, and how many: 500 ms. */
+#define GST_LIVEKIT_DRAIN_STEP_MS 5
+#define GST_LIVEKIT_DRAIN_STEPS 100
+
 /* The last livekit-bandwidth message of a direction. */
 typedef struct
 {

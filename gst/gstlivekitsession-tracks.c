@@ -179,6 +179,7 @@ typedef struct
   GstLiveKitSession *session;
   GstLiveKitLayer *layer;
   gboolean flag;
+  guint n_waits;
 } LayerCall;
 
 static void
@@ -196,7 +197,7 @@ post_layer (GstLiveKitSession * session, GstLiveKitLayer * layer, gboolean flag,
   LayerCall *call = g_new (LayerCall, 1);
 
   *call = (LayerCall) {
-  session, gst_livekit_layer_ref (layer), flag};
+  session, gst_livekit_layer_ref (layer), flag, 0};
   lk_loop_post (session->loop, func, call, layer_call_free);
 }
 
@@ -207,6 +208,7 @@ add_layer_in_loop (gpointer data)
   GstLiveKitSession *session = call->session;
   GstLiveKitLayerFormat format;
 
+  gst_livekit_layer_set_ended_in_loop (call->layer, FALSE);
   if (g_ptr_array_find (session->layers, call->layer, NULL))
     return;
   g_ptr_array_add (session->layers, gst_livekit_layer_ref (call->layer));
@@ -246,6 +248,34 @@ void
 gst_livekit_session_remove_layer (GstLiveKitSession * session, GstLiveKitLayer * layer)
 {
   post_layer (session, layer, FALSE, remove_layer_in_loop);
+}
+
+/* Where the link is full, its last frames wait their turn. It may go on meanwhile. */
+static void
+end_layer_in_loop (gpointer data)
+{
+  LayerCall *call = data;
+  GstLiveKitPeer *peer = call->session->publisher;
+  LayerCall *again;
+
+  if (call->n_waits == 0)
+    gst_livekit_layer_set_ended_in_loop (call->layer, TRUE);
+  else if (!gst_livekit_layer_is_ended_in_loop (call->layer))
+    return;
+  if (peer == NULL || call->n_waits == GST_LIVEKIT_DRAIN_STEPS || !gst_livekit_peer_is_sending_in_loop (peer)) {
+    remove_layer_in_loop (call);
+    return;
+  }
+  again = g_new (LayerCall, 1);
+  *again = (LayerCall) {
+  call->session, gst_livekit_layer_ref (call->layer), call->flag, call->n_waits + 1};
+  lk_loop_post_after (call->session->loop, GST_LIVEKIT_DRAIN_STEP_MS, end_layer_in_loop, again, layer_call_free);
+}
+
+void
+gst_livekit_session_end_layer (GstLiveKitSession * session, GstLiveKitLayer * layer)
+{
+  post_layer (session, layer, FALSE, end_layer_in_loop);
 }
 
 void

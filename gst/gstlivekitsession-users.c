@@ -14,9 +14,6 @@
 
 /* The promise of a state change: down in less than two seconds. */
 #define LEAVE_LIMIT (1800 * G_TIME_SPAN_MILLISECOND)
-/* Between looks whether the last packets are out, and how many: 500 ms. */
-#define DRAIN_STEP_MS 5
-#define DRAIN_STEPS 100
 
 GstLiveKitSessionUser *
 gst_livekit_session_get_user (GstLiveKitSession * session, GstLiveKitRole role)
@@ -301,8 +298,8 @@ leave_in_loop (gpointer data)
   /* The server would bind packets of a track that has been unpublished to its section, and take no other track
    * there. */
   if (exit->role == GST_LIVEKIT_ROLE_PUBLISHER && session->publisher
-      && gst_livekit_peer_is_sending_in_loop (session->publisher) && exit->n_waits++ < DRAIN_STEPS) {
-    lk_loop_post_after (session->loop, DRAIN_STEP_MS, leave_in_loop, exit, NULL);
+      && gst_livekit_peer_is_sending_in_loop (session->publisher) && exit->n_waits++ < GST_LIVEKIT_DRAIN_STEPS) {
+    lk_loop_post_after (session->loop, GST_LIVEKIT_DRAIN_STEP_MS, leave_in_loop, exit, NULL);
     return;
   }
   if (exit->role == GST_LIVEKIT_ROLE_PUBLISHER)

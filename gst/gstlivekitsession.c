@@ -22,6 +22,8 @@
 #define STOP_LIMIT (1800 * G_TIME_SPAN_MILLISECOND)
 /* What the network and a viewer's jitter buffer may still hold when the last frame has been sent. */
 #define DRAIN_MS 250
+/* How long what waits for the link is waited for, before that. */
+#define SENT_LIMIT (2 * G_TIME_SPAN_SECOND)
 
 /* --- life --- */
 
@@ -217,6 +219,7 @@ typedef struct
   LkLoopFunc done;
   gpointer data;
   GDestroyNotify destroy;
+  gint64 until_us;
 } Finish;
 
 static void
@@ -237,22 +240,43 @@ finished_in_loop (gpointer data)
   finish->done (finish->data);
 }
 
+/* What @finish has goes on to @func. */
+static void
+go_on_in_loop (Finish * finish, guint ms, LkLoopFunc func)
+{
+  Finish *next = g_new (Finish, 1);
+
+  *next = *finish;
+  finish->destroy = NULL;
+  lk_loop_post_after (finish->session->loop, ms, func, next, finish_free);
+}
+
 static void
 unpublish_drained_in_loop (gpointer data)
 {
   Finish *finish = data;
   GstLiveKitSession *session = finish->session;
-  Finish *next;
 
   if (gst_livekit_session_get_user (session, GST_LIVEKIT_ROLE_PUBLISHER) == NULL)
     return;
   gst_livekit_session_unpublish_all_in_loop (session);
   if (session->publisher)
     gst_livekit_peer_negotiate_in_loop (session->publisher);
-  next = g_new (Finish, 1);
-  *next = *finish;
-  finish->destroy = NULL;
-  lk_loop_post (session->loop, finished_in_loop, next, finish_free);
+  go_on_in_loop (finish, 0, finished_in_loop);
+}
+
+/* Where the link is full, the last frames wait their turn. */
+static void
+wait_until_sent_in_loop (gpointer data)
+{
+  Finish *finish = data;
+  GstLiveKitSession *session = finish->session;
+
+  if (session->publisher && gst_livekit_peer_is_sending_in_loop (session->publisher)
+      && g_get_monotonic_time () < finish->until_us)
+    go_on_in_loop (finish, GST_LIVEKIT_DRAIN_STEP_MS, wait_until_sent_in_loop);
+  else
+    go_on_in_loop (finish, DRAIN_MS, unpublish_drained_in_loop);
 }
 
 void
@@ -261,8 +285,8 @@ gst_livekit_session_finish (GstLiveKitSession * session, LkLoopFunc done, gpoint
   Finish *finish = g_new (Finish, 1);
 
   *finish = (Finish) {
-  session, done, data, destroy};
-  lk_loop_post_after (session->loop, DRAIN_MS, unpublish_drained_in_loop, finish, finish_free);
+  session, done, data, destroy, g_get_monotonic_time () + SENT_LIMIT};
+  lk_loop_post (session->loop, wait_until_sent_in_loop, finish, finish_free);
 }
 
 static void

@@ -101,7 +101,10 @@ void gst_livekit_session_size_changed_in_loop (GstLiveKitSession * session, GstL
 LkLoop *gst_livekit_session_get_loop (GstLiveKitSession * session);
 void gst_livekit_session_add_layer (GstLiveKitSession * session, GstLiveKitLayer * layer);
 void gst_livekit_session_remove_layer (GstLiveKitSession * session, GstLiveKitLayer * layer);
-/* Everything has been sent: unpublishes what there is, then runs @done (@data) on the loop. */
+/* Its stream has ended: removed when what waits for the link is out, unless it is added again before. */
+void gst_livekit_session_end_layer (GstLiveKitSession * session, GstLiveKitLayer * layer);
+/* All streams have ended: when what waits for the link is out, unpublishes what there is, then runs @done (@data) on the
+ * loop. */
 void gst_livekit_session_finish (GstLiveKitSession * session, LkLoopFunc done, gpointer data, GDestroyNotify destroy);
 void gst_livekit_session_set_muted (GstLiveKitSession * session, GstLiveKitLayer * layer, gboolean muted);
 void gst_livekit_session_update_choice (GstLiveKitSession * session);   /* choose or get_quality, or a pad was linked */

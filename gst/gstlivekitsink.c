@@ -308,7 +308,7 @@ is_all_eos (GstLiveKitSink * self)
   return is_all;
 }
 
-/* The last pad's EOS ends it all; a track whose pad ended earlier is unpublished at once. */
+/* The last pad's EOS ends it all; a track whose pad ended earlier is unpublished when its last packets are out. */
 static void
 take_eos (GstLiveKitSink * self, GstLiveKitSinkPad * pad)
 {
@@ -320,7 +320,7 @@ take_eos (GstLiveKitSink * self, GstLiveKitSinkPad * pad)
   if (is_all_eos (self))
     gst_livekit_session_finish (session, post_eos_in_loop, gst_object_ref (self), gst_object_unref);
   else
-    gst_livekit_session_remove_layer (session, gst_livekit_sink_pad_get_layer (pad));
+    gst_livekit_session_end_layer (session, gst_livekit_sink_pad_get_layer (pad));
 }
 
 static void
