@@ -53,7 +53,10 @@
 #define LOSS_BUCKET_PACKETS 50
 #define N_LOSS_BUCKETS 10
 
-/* The server answers after 20 packets or more: less outstanding is no silence. */
+/* The server answers what arrives when it holds more than 20 packets: before that, and in a pause, it owes nothing. Less
+ * outstanding is no silence. */
+#define OWED_PACKETS 21
+#define OWED_PAUSE_US 500000
 #define SILENCE_PACKETS 60
 #define SILENCE_US 1000000
 #define SILENCE_FACTOR 0.7
@@ -93,6 +96,8 @@ struct _LkBandwidth
   /* sending */
   LkRate media, padding;
   guint n_outstanding;
+  gint64 sent_us;
+  gint64 owed_us;               /* since when an answer to them should be on its way */
   gint64 silence_us;
   gdouble before_silence_bps;
 
@@ -140,7 +145,8 @@ forget_path (LkBandwidth * self)
   self->n_bucket = self->n_bucket_lost = self->n_buckets = 0;
   self->loss = 0;
   self->is_probing = FALSE;
-  self->window_us = self->bucket_us = self->decided_us = self->silence_us = self->probe_us = self->now_us;
+  self->window_us = self->bucket_us = self->decided_us = self->silence_us = self->owed_us = self->sent_us
+      = self->probe_us = self->now_us;
   self->decrease_us = self->progress_us = self->disproved_us = self->now_us;
   self->reason = LK_BANDWIDTH_RISING;
 }
@@ -178,6 +184,8 @@ void
 lk_bandwidth_reset (LkBandwidth * self, gint64 now_us)
 {
   set_now (self, now_us);
+  if (self->reason == LK_BANDWIDTH_SILENCE)
+    set_target (self, MAX (self->target_bps, self->before_silence_bps));
   forget_path (self);
   set_target (self, MAX (self->target_bps / 2, MIN (self->target_bps, self->config.start_bps)));
 }
@@ -196,6 +204,9 @@ lk_bandwidth_sent (LkBandwidth * self, guint bytes, gboolean is_padding, gint64 
   if (self->n_outstanding == 0)
     self->silence_us = self->now_us;
   self->n_outstanding++;
+  if (self->n_outstanding == OWED_PACKETS || self->now_us - self->sent_us > OWED_PAUSE_US)
+    self->owed_us = self->now_us;
+  self->sent_us = self->now_us;
 }
 
 /* Losses */
@@ -556,15 +567,18 @@ static void
 check_silence (LkBandwidth * self)
 {
   /* a server that has never answered may not know how */
-  if (!self->has_feedback || self->now_us - self->silence_us < SILENCE_US)
+  if (!self->has_feedback)
     return;
   /* what is known of the queue is old, be it that nothing was sent or that nothing came back */
-  lk_delay_clear_trend (self->delay);
-  restart_loss_window (self);
-  self->is_congested = FALSE;
-  self->silence_us = self->now_us;
-  if (self->n_outstanding < SILENCE_PACKETS)
+  if (self->now_us - self->silence_us >= SILENCE_US) {
+    lk_delay_clear_trend (self->delay);
+    restart_loss_window (self);
+    self->is_congested = FALSE;
+    self->silence_us = self->now_us;
+  }
+  if (self->n_outstanding < SILENCE_PACKETS || self->now_us - self->owed_us < SILENCE_US)
     return;
+  self->owed_us = self->now_us;
   if (self->reason != LK_BANDWIDTH_SILENCE)
     self->before_silence_bps = self->target_bps;
   set_target (self, self->target_bps * SILENCE_FACTOR);

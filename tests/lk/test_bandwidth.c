@@ -422,6 +422,53 @@ GST_START_TEST (test_silence_lowers_and_recovers)
 }
 GST_END_TEST;
 
+/* The server answers what arrives: what it was not asked in a pause, it owes no answer. */
+GST_START_TEST (test_pause_is_no_silence)
+{
+  for (guint n_before = 1; n_before <= 55; n_before += 6) {
+    for (guint pause_ms = 600; pause_ms <= 3000; pause_ms += 100) {
+      gint64 now_us = 5 * S;
+      g_autoptr (LkBandwidth) bandwidth = lk_bandwidth_new (&by_hand, now_us);
+      guint before_bps;
+
+      for (guint i = 0; i < 30; i++)
+        feed (bandwidth, (guint16) (30 * i), 30, &now_us, 0);
+      before_bps = status_of (bandwidth, now_us).target_bps;
+      for (guint i = 0; i < n_before; i++)
+        lk_bandwidth_sent (bandwidth, 1160, FALSE, now_us);
+      for (guint i = 0; i < pause_ms / 10; i++)
+        lk_bandwidth_tick (bandwidth, now_us += 10 * MS);
+      /* a key frame, on its way */
+      for (guint i = 0; i < 100; i++) {
+        lk_bandwidth_sent (bandwidth, 1160, FALSE, now_us += 2 * MS);
+        lk_bandwidth_tick (bandwidth, now_us);
+      }
+      fail_unless_equals_int (status_of (bandwidth, now_us).target_bps, before_bps);
+    }
+  }
+}
+GST_END_TEST;
+
+/* What silence has made of the target is no word about the next path. */
+GST_START_TEST (test_reset_after_silence)
+{
+  gint64 now_us = 5 * S;
+  g_autoptr (LkBandwidth) bandwidth = lk_bandwidth_new (&by_hand, now_us);
+  guint before_bps;
+
+  for (guint i = 0; i < 30; i++)
+    feed (bandwidth, (guint16) (30 * i), 30, &now_us, 0);
+  before_bps = status_of (bandwidth, now_us).target_bps;
+  for (guint i = 0; i < 1000; i++) {
+    lk_bandwidth_sent (bandwidth, 1160, FALSE, now_us += 10 * MS);
+    lk_bandwidth_tick (bandwidth, now_us);
+  }
+  fail_unless (status_of (bandwidth, now_us).target_bps < before_bps / 5);
+  lk_bandwidth_reset (bandwidth, now_us);
+  fail_unless (status_of (bandwidth, now_us).target_bps >= before_bps / 2);
+}
+GST_END_TEST;
+
 GST_START_TEST (test_reset_starts_again)
 {
   gint64 now_us = 5 * S;
@@ -501,6 +548,8 @@ bandwidth_suite (void)
   tcase_add_test (tcase, test_numbers_wrap);
   tcase_add_test (tcase, test_repeated_feedback_counts_once);
   tcase_add_test (tcase, test_silence_lowers_and_recovers);
+  tcase_add_test (tcase, test_pause_is_no_silence);
+  tcase_add_test (tcase, test_reset_after_silence);
   tcase_add_test (tcase, test_reset_starts_again);
   tcase_add_test (tcase, test_hostile_feedback_is_borne);
   return suite;
