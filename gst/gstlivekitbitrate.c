@@ -70,7 +70,8 @@ struct _GstLiveKitBitrate
   guint target;                 /* bit/s, GST_LIVEKIT_TARGET_FREE = as it was */
   GWeakRef encoder;
   const Encoder *kind;
-  guint full;                   /* what the encoder had at first, in bit/s; 0 = unknown */
+  guint full;                   /* what the encoder had at first, in bit/s; 0 = that was up to it */
+  gboolean is_applying;
 };
 
 enum
@@ -170,6 +171,7 @@ read_bitrate (GstElement * encoder, const Encoder * kind)
   return (guint) bitrate;
 }
 
+/* 0: as it was, which is automatic. */
 static void
 write_bitrate (GstElement * encoder, const Encoder * kind, guint bps)
 {
@@ -181,12 +183,15 @@ write_bitrate (GstElement * encoder, const Encoder * kind, guint bps)
     g_object_get (encoder, kind->property, &controls, NULL);
     if (controls == NULL)
       controls = gst_structure_new_empty ("controls");
-    gst_structure_set (controls, "video_bitrate", G_TYPE_INT, (gint) MIN (bps, G_MAXINT32), NULL);
+    if (bps)
+      gst_structure_set (controls, "video_bitrate", G_TYPE_INT, (gint) MIN (bps, G_MAXINT32), NULL);
+    else
+      gst_structure_remove_field (controls, "video_bitrate");
     g_object_set (encoder, kind->property, controls, NULL);
     return;
   }
   g_value_init (&number, G_TYPE_INT64);
-  g_value_set_int64 (&number, MAX (bps / kind->unit, 1));
+  g_value_set_int64 (&number, bps ? MAX (bps / kind->unit, 1) : 0);
   g_value_init (&value, pspec->value_type);
   if (g_value_transform (&number, &value))
     g_object_set_property (G_OBJECT (encoder), kind->property, &value);
@@ -221,7 +226,19 @@ ref_encoder (GstLiveKitBitrate * self, const Encoder ** kind, guint * full)
   return encoder;
 }
 
-/* In a pool thread: an encoder may keep its lock for as long as it works on a frame. */
+static guint
+wanted_bitrate_locked (GstLiveKitBitrate * self, guint full)
+{
+  guint bps = MAX (self->target, self->min_bitrate);
+
+  if (full)
+    return MIN (bps, full);
+  /* Without a bitrate of its own it is left alone until there is a limit, and when there is none any more. */
+  return bps == GST_LIVEKIT_TARGET_FREE ? 0 : bps;
+}
+
+/* In a pool thread: an encoder may keep its lock for as long as it works on a frame. One at a time, or the last to get
+ * that lock would win. */
 static void
 apply (GstElement * element, gpointer unused)
 {
@@ -229,24 +246,21 @@ apply (GstElement * element, gpointer unused)
   const Encoder *kind;
   guint full, bps;
   g_autoptr (GstElement) encoder = ref_encoder (self, &kind, &full);
-  gboolean is_change;
 
   if (encoder == NULL)
     return;
   GST_OBJECT_LOCK (self);
-  bps = MAX (self->target, self->min_bitrate);
-  if (full)
-    bps = MIN (bps, full);
-  /* Without a bitrate of its own it is left alone until there is a limit. */
-  is_change = bps != self->bitrate && bps != GST_LIVEKIT_TARGET_FREE;
-  if (is_change)
+  while (!self->is_applying && (bps = wanted_bitrate_locked (self, full)) != self->bitrate) {
+    self->is_applying = TRUE;
     self->bitrate = bps;
+    GST_OBJECT_UNLOCK (self);
+    GST_DEBUG_OBJECT (self, "bitrate=%u", bps);
+    write_bitrate (encoder, kind, bps);
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_BITRATE]);
+    GST_OBJECT_LOCK (self);
+    self->is_applying = FALSE;
+  }
   GST_OBJECT_UNLOCK (self);
-  if (!is_change)
-    return;
-  GST_DEBUG_OBJECT (self, "bitrate=%u", bps);
-  write_bitrate (encoder, kind, bps);
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_BITRATE]);
 }
 
 /* --- pads --- */
