@@ -263,14 +263,15 @@ may_go_locked (GstLiveKitLink * link)
 GstFlowReturn
 gst_livekit_link_send (GstLiveKitLink * link, GstPad * joint, GstBuffer * packet)
 {
-  gboolean is_queued;
+  gboolean is_queued, is_stopped;
 
   g_mutex_lock (&link->lock);
+  is_stopped = link->is_stopped;
   is_queued = link->is_pushing || !g_queue_is_empty (&link->queue) || !may_go_locked (link);
-  if (link->is_stopped || g_queue_get_length (&link->queue) >= MAX_QUEUED) {
+  if (is_stopped || g_queue_get_length (&link->queue) >= MAX_QUEUED) {
     g_mutex_unlock (&link->lock);
     gst_buffer_unref (packet);
-    return link->is_stopped ? GST_FLOW_FLUSHING : GST_FLOW_OK;
+    return is_stopped ? GST_FLOW_FLUSHING : GST_FLOW_OK;
   }
   if (is_queued) {
     Item *item = g_new (Item, 1);

@@ -23,7 +23,7 @@ typedef struct
 
 /* What wants to be sent: published, watched, not muted. What does not, takes nothing. */
 static void
-collect_track (GstLiveKitLocalTrack * track, guint number, gboolean is_limited, Senders * senders)
+collect_track (GstLiveKitLocalTrack * track, gboolean is_limited, Senders * senders)
 {
   GstLiveKitLayer *layers[GST_LIVEKIT_MAX_LAYERS];
   guint nominal[GST_LIVEKIT_MAX_LAYERS];
@@ -32,7 +32,8 @@ collect_track (GstLiveKitLocalTrack * track, guint number, gboolean is_limited, 
   for (guint i = 0; i < n && senders->n < LK_ALLOCATOR_MAX_LAYERS; i++) {
     LkAllocatorLayer *described = &senders->described[senders->n];
 
-    described->track = number;
+    /* Not its place among the tracks, which changes when another one goes. */
+    described->track = g_str_hash (gst_livekit_local_track_get_cid (track));
     gst_livekit_share_describe_in_loop (gst_livekit_layer_get_share (layers[i]), i, n, nominal[i], is_limited,
         described);
     senders->layers[senders->n++] = layers[i];
@@ -44,7 +45,7 @@ collect_senders (GstLiveKitSession * session, gboolean is_limited, Senders * sen
 {
   senders->n = 0;
   for (guint i = 0; i < session->local_tracks->len; i++)
-    collect_track (g_ptr_array_index (session->local_tracks, i), i, is_limited, senders);
+    collect_track (g_ptr_array_index (session->local_tracks, i), is_limited, senders);
 }
 
 /* The target is for video alone: the server reports nothing else, so that what arrives is what audio has left. */
