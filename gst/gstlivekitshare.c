@@ -36,6 +36,8 @@ struct _GstLiveKitShare
   guint buckets[N_BUCKETS];     /* bit/s, the latest first */
   guint n_buckets;
   guint full_bps;               /* what an encoder that obeys makes when nothing limits it */
+  gboolean is_full_known;
+  guint nominal_bps;            /* what upstream said then */
   gboolean is_obeyed, is_told;
   gint64 misfit_us, thinned_us, updated_us;
 };
@@ -164,6 +166,22 @@ average (GstLiveKitShare * share)
   return share->n_buckets ? (guint) (sum / share->n_buckets) : 0;
 }
 
+/* An encoder that obeys a limit makes, and says that it makes, what it was allowed. Was it never without one, it is
+ * allowed more until it makes no more. */
+static void
+learn_full_rate (GstLiveKitShare * share, guint * nominal, gboolean is_limited)
+{
+  if (!is_limited || !share->is_obeyed) {
+    share->full_bps = average (share);
+    share->is_full_known = share->n_buckets > 0;
+    share->nominal_bps = *nominal;
+  } else {
+    if (!share->is_full_known)
+      share->full_bps = MAX (share->full_bps, average (share) / 2 * 3);
+    *nominal = MAX (*nominal, share->nominal_bps);
+  }
+}
+
 void
 gst_livekit_share_describe_in_loop (GstLiveKitShare * share, guint level, guint n_levels, guint nominal,
     gboolean is_limited, LkAllocatorLayer * layer)
@@ -171,8 +189,7 @@ gst_livekit_share_describe_in_loop (GstLiveKitShare * share, guint level, guint 
   guint rate_bps;
 
   measure (share);
-  if (!is_limited || !share->is_obeyed)
-    share->full_bps = average (share);
+  learn_full_rate (share, &nominal, is_limited);
   rate_bps = share->full_bps;
   if (nominal && (share->is_obeyed || share->n_buckets == 0))
     rate_bps = lk_allocator_with_headers (nominal);
