@@ -30,7 +30,7 @@ typedef struct
   void (*size_changed) (GstLiveKitLayer * layer, gpointer data);
   /* Room loop: published as part of the track @sid, or (NULL) not any more. */
   void (*published) (GstLiveKitLayer * layer, const gchar * sid, gpointer data);
-  /* Room loop: whether what comes in is sent on: it is published, and somebody watches. */
+  /* Room loop: whether what comes in is sent on: it is published, somebody watches, and the link has room. */
   void (*active_changed) (GstLiveKitLayer * layer, gboolean is_active, gpointer data);
   /* Room loop: upstream may make so many bit/s (0 = none, GST_LIVEKIT_TARGET_FREE). TRUE when somebody obeys. */
   gboolean (*target_changed) (GstLiveKitLayer * layer, guint bps, gpointer data);

@@ -269,10 +269,11 @@ make_sink_state (void)
   /**
    * GstLiveKitSinkPad:active:
    *
-   * Whether what comes in is sent: the track is published, and somebody watches this layer of it (dynacast). Notifies.
+   * Whether what comes in is sent: the track is published, somebody watches this layer of it (dynacast), and the
+   * connection has room for it. Notifies.
    */
   sink_properties[SINK_PROP_ACTIVE] = g_param_spec_boolean ("active", "Active",
-      "Published, and watched by somebody in this quality", FALSE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+      "Published, watched by somebody in this quality, and the connection has room for it", FALSE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
   /**
    * GstLiveKitSinkPad:target-bitrate:
    *

@@ -43,7 +43,7 @@ typedef struct
   guint target_bps, steady_bps; /* lkbandwidth's. Layers go by the second: a moment of draining is no reason */
   gboolean is_congested;
   guint audio_bps;              /* all audio tracks */
-  guint rtx_bps;                /* used in the last second */
+  guint rtx_bps;                /* used in the last half second */
 } LkAllocatorInput;
 
 typedef struct
