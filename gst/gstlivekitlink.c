@@ -435,7 +435,10 @@ update_pacer_locked (GstLiveKitLink * link, gint64 now_us)
     lk_pacer_set_rate (link->pacer, status.target_bps, now_us);
   else
     lk_pacer_set_rate (link->pacer, (guint) (FREE_PACING * MAX (status.target_bps, status.sent_bps)), now_us);
-  if (link->padding_bps)
+  /* What rtprtxsend did not have is no credit for retransmissions. */
+  if (link->padding_bps == 0)
+    link->padding_due = 0;
+  else
     wake_locked (link);
 }
 

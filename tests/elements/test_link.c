@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tests of gstlivekitlink with a session of ours in place of webrtcbin's: who waits, who does not, and what becomes of
+ * those that wait. */
+
+#include <gst/check/gstcheck.h>
+
+#include "gstlivekitlink.h"
+
+#define PACKET_BYTES 1200
+#define VIDEO 96
+
+typedef struct
+{
+  GstLiveKitLink *link;
+  GstElement *session;
+  GstPad *joint, *sink;
+  gint n_received;              /* atomic */
+  gint n_disordered;            /* atomic */
+  gint n_congested;             /* atomic */
+  guint16 seqnum, reported;
+  gboolean is_ended;
+  GstClockTime local_ts, remote_ts;
+} Fixture;
+
+static void
+on_congested (gpointer data)
+{
+  g_atomic_int_inc (&((Fixture *) data)->n_congested);
+}
+
+static void
+on_end (gpointer data)
+{
+  ((Fixture *) data)->is_ended = TRUE;
+}
+
+static GstFlowReturn
+chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+{
+  Fixture *fixture = gst_pad_get_element_private (pad);
+  guint8 number[2];
+
+  gst_buffer_extract (buffer, 2, number, 2);
+  if (GST_READ_UINT16_BE (number) != (guint16) g_atomic_int_add (&fixture->n_received, 1))
+    g_atomic_int_inc (&fixture->n_disordered);
+  gst_buffer_unref (buffer);
+  return GST_FLOW_OK;
+}
+
+static void
+set_up (Fixture * fixture)
+{
+  GstSegment segment;
+
+  *fixture = (Fixture) {.local_ts = GST_SECOND,.remote_ts = 77 * GST_SECOND };
+  fixture->link = gst_livekit_link_new (on_congested, fixture, on_end);
+  fixture->session = gst_object_ref_sink (gst_bin_new ("session"));
+  gst_livekit_link_attach_session (fixture->link, fixture->session);
+  fixture->sink = gst_pad_new ("send_rtp_sink", GST_PAD_SINK);
+  gst_pad_set_element_private (fixture->sink, fixture);
+  gst_pad_set_chain_function (fixture->sink, chain);
+  gst_pad_set_active (fixture->sink, TRUE);
+  gst_element_add_pad (fixture->session, fixture->sink);
+  fixture->joint = gst_object_ref_sink (gst_pad_new ("joint", GST_PAD_SRC));
+  gst_pad_set_active (fixture->joint, TRUE);
+  fail_unless_equals_int (gst_pad_link_full (fixture->joint, fixture->sink, GST_PAD_LINK_CHECK_NOTHING),
+      GST_PAD_LINK_OK);
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_pad_push_event (fixture->joint, gst_event_new_stream_start ("joint"));
+  gst_pad_push_event (fixture->joint, gst_event_new_segment (&segment));
+}
+
+static void
+clean_up (Fixture * fixture)
+{
+  gst_pad_set_active (fixture->joint, FALSE);
+  gst_livekit_link_stop (fixture->link);
+  fail_unless (fixture->is_ended);
+  gst_object_unref (fixture->session);
+  gst_object_unref (fixture->joint);
+  gst_livekit_link_unref (fixture->link);
+}
+
+static GstFlowReturn
+send (Fixture * fixture, guint n)
+{
+  GstFlowReturn flow = GST_FLOW_OK;
+
+  for (guint i = 0; i < n && flow == GST_FLOW_OK; i++) {
+    guint8 *data = g_malloc0 (PACKET_BYTES);
+
+    data[0] = 0x80;
+    data[1] = VIDEO;
+    GST_WRITE_UINT16_BE (data + 2, fixture->seqnum);
+    fixture->seqnum++;
+    flow = gst_livekit_link_send (fixture->link, fixture->joint, gst_buffer_new_wrapped (data, PACKET_BYTES));
+  }
+  return flow;
+}
+
+G_GNUC_BEGIN_IGNORE_DEPRECATIONS;
+
+static void
+add_fate (GValueArray * fates, GstStructure * fate)
+{
+  GValue value = G_VALUE_INIT;
+
+  g_value_init (&value, GST_TYPE_STRUCTURE);
+  g_value_take_boxed (&value, fate);
+  g_value_array_append (fates, &value);
+  g_value_unset (&value);
+}
+
+static void
+report (Fixture * fixture, GValueArray * fates)
+{
+  GstStructure *structure = gst_structure_new_empty ("RTPTWCCPackets");
+
+  if (fates)
+    gst_structure_set (structure, "packets", g_value_array_get_type (), fates, NULL);
+  gst_pad_push_event (fixture->sink, gst_event_new_custom (GST_EVENT_CUSTOM_UPSTREAM, structure));
+  if (fates)
+    g_value_array_free (fates);
+}
+
+/* Packets sent each 3 ms, which arrive each @arrival. */
+static void
+report_arrivals (Fixture * fixture, guint n, GstClockTime arrival)
+{
+  GValueArray *fates = g_value_array_new (n);
+
+  for (guint i = 0; i < n; i++) {
+    fixture->local_ts += 3 * GST_MSECOND;
+    fixture->remote_ts += arrival;
+    add_fate (fates, gst_structure_new ("RTPTWCCPacket", "seqnum", G_TYPE_UINT, (guint) fixture->reported++,
+            "local-ts", G_TYPE_UINT64, fixture->local_ts, "remote-ts", G_TYPE_UINT64, fixture->remote_ts,
+            "payload-type", G_TYPE_UCHAR, VIDEO, "size", G_TYPE_UINT, PACKET_BYTES, "lost", G_TYPE_BOOLEAN, FALSE,
+            NULL));
+  }
+  report (fixture, fates);
+}
+
+G_GNUC_END_IGNORE_DEPRECATIONS;
+
+static void
+fill_path (Fixture * fixture, GstClockTime arrival)
+{
+  for (guint i = 0; i < 20; i++)
+    report_arrivals (fixture, 30, 3 * GST_MSECOND);
+  fail_unless_equals_int (g_atomic_int_get (&fixture->n_congested), 0);
+  report_arrivals (fixture, 60, arrival);
+  fail_unless (g_atomic_int_get (&fixture->n_congested) > 0);
+}
+
+static void
+wait_idle (Fixture * fixture)
+{
+  while (!gst_livekit_link_is_idle (fixture->link))
+    g_usleep (5000);
+}
+
+/* As from a server that does not report. */
+GST_START_TEST (test_without_feedback_nothing_waits)
+{
+  Fixture fixture;
+
+  set_up (&fixture);
+  for (guint i = 0; i < 20; i++) {
+    fail_unless_equals_int (send (&fixture, 1000), GST_FLOW_OK);
+    fail_unless_equals_int (fixture.n_received, (i + 1) * 1000);
+    fail_unless (gst_livekit_link_is_idle (fixture.link) && gst_livekit_link_has_room (fixture.link));
+  }
+  fail_unless_equals_int (fixture.n_disordered, 0);
+  clean_up (&fixture);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_who_waits_goes_in_order)
+{
+  Fixture fixture;
+
+  set_up (&fixture);
+  fill_path (&fixture, 10 * GST_MSECOND);
+  fail_unless_equals_int (send (&fixture, 200), GST_FLOW_OK);
+  wait_idle (&fixture);
+  fail_unless_equals_int (fixture.n_received, 200);
+  fail_unless_equals_int (fixture.n_disordered, 0);
+  clean_up (&fixture);
+}
+GST_END_TEST;
+
+/* 5000 packets would take minutes. */
+GST_START_TEST (test_stop_leaves_who_waits)
+{
+  Fixture fixture;
+
+  set_up (&fixture);
+  fill_path (&fixture, 50 * GST_MSECOND);
+  fail_unless_equals_int (send (&fixture, 5000), GST_FLOW_OK);
+  fail_unless (!gst_livekit_link_has_room (fixture.link) && !gst_livekit_link_may_resume (fixture.link));
+  gst_livekit_link_ref (fixture.link);
+  clean_up (&fixture);
+  fail_unless (fixture.n_received < 5000);
+  fixture.joint = gst_pad_new ("joint", GST_PAD_SRC);
+  fail_unless_equals_int (send (&fixture, 1), GST_FLOW_FLUSHING);
+  gst_object_unref (fixture.joint);
+  gst_livekit_link_unref (fixture.link);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_forgotten_ones_make_room)
+{
+  Fixture fixture;
+
+  set_up (&fixture);
+  fill_path (&fixture, 50 * GST_MSECOND);
+  fail_unless_equals_int (send (&fixture, 5000), GST_FLOW_OK);
+  gst_livekit_link_forget (fixture.link, fixture.joint);
+  wait_idle (&fixture);
+  fail_unless (fixture.n_received < 5000);
+  fail_unless (gst_livekit_link_has_room (fixture.link));
+  clean_up (&fixture);
+}
+GST_END_TEST;
+
+/* Another path: what was measured holds nobody back any more. */
+GST_START_TEST (test_reset_lets_all_go)
+{
+  Fixture fixture;
+
+  set_up (&fixture);
+  fill_path (&fixture, 50 * GST_MSECOND);
+  fail_unless_equals_int (send (&fixture, 5000), GST_FLOW_OK);
+  gst_livekit_link_reset (fixture.link);
+  wait_idle (&fixture);
+  fail_unless_equals_int (fixture.n_received, 5000);
+  fail_unless_equals_int (fixture.n_disordered, 0);
+  clean_up (&fixture);
+}
+GST_END_TEST;
+
+G_GNUC_BEGIN_IGNORE_DEPRECATIONS;
+
+GST_START_TEST (test_odd_feedback_is_borne)
+{
+  Fixture fixture;
+  GValueArray *fates = g_value_array_new (0);
+  GValue number = G_VALUE_INIT;
+
+  set_up (&fixture);
+  report (&fixture, NULL);
+  gst_pad_push_event (fixture.sink, gst_event_new_custom (GST_EVENT_CUSTOM_UPSTREAM,
+          gst_structure_new ("RTPTWCCPackets", "packets", G_TYPE_UINT, 7, NULL)));
+  report (&fixture, g_value_array_new (0));
+  g_value_init (&number, G_TYPE_UINT);
+  g_value_array_append (fates, &number);
+  add_fate (fates, gst_structure_new_empty ("RTPTWCCPacket"));
+  /* one that was never sent */
+  add_fate (fates, gst_structure_new ("RTPTWCCPacket", "seqnum", G_TYPE_UINT, 1, "local-ts", G_TYPE_UINT64,
+          GST_CLOCK_TIME_NONE, "remote-ts", G_TYPE_UINT64, GST_SECOND, "lost", G_TYPE_BOOLEAN, FALSE, NULL));
+  report (&fixture, fates);
+  /* none of it was feedback */
+  fail_unless_equals_int (send (&fixture, 5000), GST_FLOW_OK);
+  fail_unless_equals_int (fixture.n_received, 5000);
+  fates = g_value_array_new (0);
+  for (guint i = 0; i < 6000; i++)
+    add_fate (fates, gst_structure_new ("RTPTWCCPacket", "seqnum", G_TYPE_UINT, G_MAXUINT - i, "local-ts", G_TYPE_UINT64,
+            GST_CLOCK_TIME_NONE - 1 - i, "remote-ts", G_TYPE_UINT64, (guint64) i << 50, "size", G_TYPE_UINT, G_MAXUINT,
+            "lost", G_TYPE_BOOLEAN, i % 3 == 0, NULL));
+  report (&fixture, fates);
+  fail_unless_equals_int (send (&fixture, 10), GST_FLOW_OK);
+  wait_idle (&fixture);
+  fail_unless_equals_int (fixture.n_received, 5010);
+  clean_up (&fixture);
+}
+GST_END_TEST;
+
+G_GNUC_END_IGNORE_DEPRECATIONS;
+
+static Suite *
+link_suite (void)
+{
+  Suite *suite = suite_create ("link");
+  TCase *tcase = tcase_create ("link");
+
+  suite_add_tcase (suite, tcase);
+  tcase_add_test (tcase, test_without_feedback_nothing_waits);
+  tcase_add_test (tcase, test_who_waits_goes_in_order);
+  tcase_add_test (tcase, test_stop_leaves_who_waits);
+  tcase_add_test (tcase, test_forgotten_ones_make_room);
+  tcase_add_test (tcase, test_reset_lets_all_go);
+  tcase_add_test (tcase, test_odd_feedback_is_borne);
+  return suite;
+}
+
+GST_CHECK_MAIN (link);
