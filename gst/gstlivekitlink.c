@@ -87,7 +87,8 @@ struct _GstLiveKitLink
   LkPacer *pacer;
   GQueue queue;                 /* Item */
   gboolean is_pushing;          /* the thread has taken one out */
-  gboolean is_known;
+  gboolean is_known;            /* feedback has come */
+  gboolean is_limited;          /* the path was full */
   gdouble rtx_bytes;            /* tokens */
   guint rtx_bps;
   gint64 rtx_us;
@@ -220,7 +221,7 @@ gst_livekit_link_reset (GstLiveKitLink * link)
 
   g_mutex_lock (&link->lock);
   lk_bandwidth_reset (link->bandwidth, now_us);
-  link->is_known = link->is_probing = FALSE;
+  link->is_known = link->is_limited = link->is_probing = FALSE;
   link->padding_bps = link->padding_due = 0;
   if (link->remb)
     lk_remb_reset (link->remb, now_us);
@@ -322,7 +323,7 @@ gst_livekit_link_has_room (GstLiveKitLink * link)
   gboolean has_room;
 
   g_mutex_lock (&link->lock);
-  has_room = !link->is_known || lk_pacer_has_room (link->pacer, g_get_monotonic_time ());
+  has_room = !link->is_limited || lk_pacer_has_room (link->pacer, g_get_monotonic_time ());
   g_mutex_unlock (&link->lock);
   return has_room;
 }
@@ -333,7 +334,7 @@ gst_livekit_link_may_resume (GstLiveKitLink * link)
   gboolean may_resume;
 
   g_mutex_lock (&link->lock);
-  may_resume = !link->is_known || lk_pacer_may_resume (link->pacer, g_get_monotonic_time ());
+  may_resume = !link->is_limited || lk_pacer_may_resume (link->pacer, g_get_monotonic_time ());
   g_mutex_unlock (&link->lock);
   return may_resume;
 }
@@ -427,6 +428,7 @@ update_pacer_locked (GstLiveKitLink * link, gint64 now_us)
   LkBandwidthStatus status;
 
   lk_bandwidth_get_status (link->bandwidth, now_us, &status);
+  link->is_limited = status.is_limited;
   link->is_probing = status.is_probing && !status.is_congested;
   link->padding_bps = status.is_congested ? 0 : status.padding_bps;
   if (status.is_congested && status.reason == LK_BANDWIDTH_QUEUE)

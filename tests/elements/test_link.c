@@ -175,6 +175,23 @@ GST_START_TEST (test_without_feedback_nothing_waits)
 }
 GST_END_TEST;
 
+/* A picture that is larger than what was sent so far is no reason to drop the next ones. */
+GST_START_TEST (test_without_a_limit_there_is_room)
+{
+  Fixture fixture;
+
+  set_up (&fixture);
+  for (guint i = 0; i < 20; i++)
+    report_arrivals (&fixture, 30, 3 * GST_MSECOND);
+  fail_unless_equals_int (send (&fixture, 5000), GST_FLOW_OK);
+  fail_unless (gst_livekit_link_has_room (fixture.link) && gst_livekit_link_may_resume (fixture.link));
+  wait_idle (&fixture);
+  fail_unless_equals_int (fixture.n_received, 5000);
+  fail_unless_equals_int (fixture.n_disordered, 0);
+  clean_up (&fixture);
+}
+GST_END_TEST;
+
 GST_START_TEST (test_who_waits_goes_in_order)
 {
   Fixture fixture;
@@ -285,6 +302,7 @@ link_suite (void)
 
   suite_add_tcase (suite, tcase);
   tcase_add_test (tcase, test_without_feedback_nothing_waits);
+  tcase_add_test (tcase, test_without_a_limit_there_is_room);
   tcase_add_test (tcase, test_who_waits_goes_in_order);
   tcase_add_test (tcase, test_stop_leaves_who_waits);
   tcase_add_test (tcase, test_forgotten_ones_make_room);
