@@ -273,7 +273,8 @@ make_sink_state (void)
    * connection has room for it. Notifies.
    */
   sink_properties[SINK_PROP_ACTIVE] = g_param_spec_boolean ("active", "Active",
-      "Published, watched by somebody in this quality, and the connection has room for it", FALSE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+      "Published, watched by somebody in this quality, and the connection has room for it", FALSE,
+      G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
   /**
    * GstLiveKitSinkPad:target-bitrate:
    *

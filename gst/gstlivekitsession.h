@@ -103,8 +103,8 @@ void gst_livekit_session_add_layer (GstLiveKitSession * session, GstLiveKitLayer
 void gst_livekit_session_remove_layer (GstLiveKitSession * session, GstLiveKitLayer * layer);
 /* Its stream has ended: removed when what waits for the link is out, unless it is added again before. */
 void gst_livekit_session_end_layer (GstLiveKitSession * session, GstLiveKitLayer * layer);
-/* All streams have ended: when what waits for the link is out, unpublishes what there is, then runs @done (@data) on the
- * loop. */
+/* All streams have ended: when what waits for the link is out, unpublishes what there is, then runs @done (@data) on
+ * the loop. */
 void gst_livekit_session_finish (GstLiveKitSession * session, LkLoopFunc done, gpointer data, GDestroyNotify destroy);
 void gst_livekit_session_set_muted (GstLiveKitSession * session, GstLiveKitLayer * layer, gboolean muted);
 void gst_livekit_session_update_choice (GstLiveKitSession * session);   /* choose or get_quality, or a pad was linked */

@@ -53,8 +53,8 @@
 #define LOSS_BUCKET_PACKETS 50
 #define N_LOSS_BUCKETS 10
 
-/* The server answers what arrives when it holds more than 20 packets: before that, and in a pause, it owes nothing. Less
- * outstanding is no silence. */
+/* The server answers what arrives when it holds more than 20 packets: before that, and in a pause, it owes nothing.
+ * Less outstanding is no silence. */
 #define OWED_PACKETS 21
 #define OWED_PAUSE_US 500000
 #define SILENCE_PACKETS 60

@@ -72,8 +72,8 @@ LkBandwidth *lk_bandwidth_new (const LkBandwidthConfig * config, gint64 now_us);
 void lk_bandwidth_free (LkBandwidth * self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LkBandwidth, lk_bandwidth_free);
 
-/* Forgets the path (ICE restart, new transport). Starts again at half the target, for the new path may be smaller, but no
- * lower than at first for that; what silence took off does not count. */
+/* Forgets the path (ICE restart, new transport). Starts again at half the target, for the new path may be smaller, but
+ * no lower than at first for that; what silence took off does not count. */
 void lk_bandwidth_reset (LkBandwidth * self, gint64 now_us);
 /* How much could be used if it were there, where media come in steps (a layer that is off). It does not limit the
  * target; above it there is padding from time to time. 0: nothing more. */

@@ -281,8 +281,8 @@ GST_START_TEST (test_odd_feedback_is_borne)
   fail_unless_equals_int (fixture.n_received, 5000);
   fates = g_value_array_new (0);
   for (guint i = 0; i < 6000; i++)
-    add_fate (fates, gst_structure_new ("RTPTWCCPacket", "seqnum", G_TYPE_UINT, G_MAXUINT - i, "local-ts", G_TYPE_UINT64,
-            GST_CLOCK_TIME_NONE - 1 - i, "remote-ts", G_TYPE_UINT64, (guint64) i << 50, "size", G_TYPE_UINT, G_MAXUINT,
+    add_fate (fates, gst_structure_new ("RTPTWCCPacket", "seqnum", G_TYPE_UINT, G_MAXUINT - i,
+            "local-ts", G_TYPE_UINT64, GST_CLOCK_TIME_NONE - 1 - i, "remote-ts", G_TYPE_UINT64, (guint64) i << 50, "size", G_TYPE_UINT, G_MAXUINT,
             "lost", G_TYPE_BOOLEAN, i % 3 == 0, NULL));
   report (&fixture, fates);
   fail_unless_equals_int (send (&fixture, 10), GST_FLOW_OK);
