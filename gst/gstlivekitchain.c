@@ -200,13 +200,13 @@ add_extension (GstElement * payloader, GstRTPHeaderExtension * extension, guint 
 }
 
 static GstRTPHeaderExtension *
-make_dependency (guint n_spatial_layers)
+make_dependency (guint n_spatial_layers, gint spatial_id)
 {
   GstElement *extension = gst_element_factory_make ("livekitrtphdrextdependency", NULL);
 
   if (extension == NULL)
     return NULL;
-  g_object_set (extension, "spatial-layers", n_spatial_layers, NULL);
+  g_object_set (extension, "spatial-layers", n_spatial_layers, "spatial-id", spatial_id, NULL);
   return GST_RTP_HEADER_EXTENSION (gst_object_ref_sink (extension));
 }
 
@@ -224,7 +224,7 @@ make_extension (const gchar * element, const gchar * property, const gchar * val
 
 void
 gst_livekit_chain_add_extensions (GstLiveKitChain * chain, GstElement * clock, guint n_spatial_layers,
-    const gchar * mid, const gchar * rid)
+    const gchar * mid, const gchar * rid, guint layer)
 {
   const GstLiveKitCodec *codec = chain->codec;
   GstElement *payloader = chain->payloader;
@@ -236,8 +236,9 @@ gst_livekit_chain_add_extensions (GstLiveKitChain * chain, GstElement * clock, g
     add_extension (payloader, gst_livekit_rtp_audio_level_new (), GST_LIVEKIT_EXTENSION_AUDIO_LEVEL);
   else
     add_extension (payloader, make_extension ("rtphdrexttwcc", NULL, NULL), GST_LIVEKIT_EXTENSION_TWCC);
-  if (codec->has_dependencies)
-    add_extension (payloader, make_dependency (n_spatial_layers), GST_LIVEKIT_EXTENSION_DEPENDENCY);
+  if (gst_livekit_codec_needs_dependencies (codec, rid != NULL))
+    add_extension (payloader, rid ? make_dependency (1, (gint) layer) : make_dependency (n_spatial_layers, -1),
+        GST_LIVEKIT_EXTENSION_DEPENDENCY);
   if (rid) {
     add_extension (payloader, make_extension ("rtphdrextmid", "mid", mid), GST_LIVEKIT_EXTENSION_MID);
     add_extension (payloader, make_extension ("rtphdrextstreamid", "rid", rid), GST_LIVEKIT_EXTENSION_RID);

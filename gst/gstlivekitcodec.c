@@ -31,7 +31,7 @@ static const GstLiveKitCodec codecs[] = {
         .encoding_name = "VP9",.mime_type = "video/VP9",.kind = LK_TRACK_VIDEO,.clock_rate = 90000,
         .payload_type = 98,.rtx_payload_type = 99,.fmtp = "profile-id=0",.media_type = "video/x-vp9",
         .input_caps = "video/x-vp9, profile=(string)0",.payloader = "rtpvp9pay",.depayloader = "rtpvp9depay",
-      .output_caps = "video/x-vp9"},
+      .output_caps = "video/x-vp9",.names_layers = TRUE},
   {
         .encoding_name = "AV1",.mime_type = "video/AV1",.kind = LK_TRACK_VIDEO,.clock_rate = 90000,
         .payload_type = 35,.rtx_payload_type = 36,.media_type = "video/x-av1",.input_caps = "video/x-av1",
@@ -107,6 +107,12 @@ gst_livekit_codec_from_payload_type (guint payload_type)
       return codec;
   }
   return NULL;
+}
+
+gboolean
+gst_livekit_codec_needs_dependencies (const GstLiveKitCodec * codec, gboolean is_layer)
+{
+  return codec->has_dependencies || (is_layer && codec->names_layers);
 }
 
 const gchar *

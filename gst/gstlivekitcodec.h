@@ -22,6 +22,7 @@ typedef struct
   const gchar *output_caps;     /* what livekitsrc shows */
   const gchar *decoder;         /* to find out how loud it is; NULL = not audio */
   gboolean has_dependencies;    /* its payloader tells of frames, for the dependency descriptor */
+  gboolean names_layers;        /* its packets say of which spatial layer they are, and the server believes them */
 } GstLiveKitCodec;
 
 #define GST_LIVEKIT_MIME_TYPE_RED "audio/red"
@@ -46,6 +47,10 @@ const GstLiveKitCodec *gst_livekit_codecs (void);
 const GstLiveKitCodec *gst_livekit_codec_from_caps (const GstCaps * caps);      /* of an encoded stream */
 const GstLiveKitCodec *gst_livekit_codec_from_mime_type (const gchar * mime_type);      /* any case */
 const GstLiveKitCodec *gst_livekit_codec_from_payload_type (guint payload_type);
+
+/* Whether packets have dependency descriptors. @is_layer: of one stream of several. The server would take each of those
+ * for the lowest layer where the codec names layers, if the descriptor did not say another. */
+gboolean gst_livekit_codec_needs_dependencies (const GstLiveKitCodec * codec, gboolean is_layer);
 
 /* In a=rtpmap. */
 const gchar *gst_livekit_codec_get_sdp_name (const GstLiveKitCodec * codec);

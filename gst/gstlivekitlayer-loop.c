@@ -56,7 +56,7 @@ gst_livekit_layer_get_format_in_loop (GstLiveKitLayer * layer, GstLiveKitLayerFo
 }
 
 gboolean
-gst_livekit_layer_attach_in_loop (GstLiveKitLayer * layer, const gchar * mid, const gchar * rid,
+gst_livekit_layer_attach_in_loop (GstLiveKitLayer * layer, const gchar * mid, const gchar * rid, guint slot,
     GstLiveKitLayerFormat * format)
 {
   if (!gst_livekit_layer_get_format_in_loop (layer, format))
@@ -64,9 +64,8 @@ gst_livekit_layer_attach_in_loop (GstLiveKitLayer * layer, const gchar * mid, co
   g_mutex_lock (&layer->lock);
   layer->attached = layer->chain;
   g_mutex_unlock (&layer->lock);
-  /* Of several streams the server takes each for one layer. */
-  gst_livekit_chain_add_extensions (layer->attached, GST_ELEMENT (layer->host), rid ? 1 : format->n_spatial_layers,
-      mid, rid);
+  gst_livekit_chain_add_extensions (layer->attached, GST_ELEMENT (layer->host), format->n_spatial_layers, mid, rid,
+      slot);
   return TRUE;
 }
 

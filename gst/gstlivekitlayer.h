@@ -84,9 +84,9 @@ void gst_livekit_layer_set_ended_in_loop (GstLiveKitLayer * layer, gboolean is_e
 gboolean gst_livekit_layer_is_ended_in_loop (GstLiveKitLayer * layer);
 
 /* Room loop, by the track. attach holds on to the present format, and tells it; FALSE when there is none yet. The
- * packets carry @rid and @mid when it is not NULL. */
+ * packets carry @rid and @mid when it is not NULL, and where it helps that they are of layer @slot. */
 gboolean gst_livekit_layer_get_format_in_loop (GstLiveKitLayer * layer, GstLiveKitLayerFormat * format);
-gboolean gst_livekit_layer_attach_in_loop (GstLiveKitLayer * layer, const gchar * mid, const gchar * rid,
+gboolean gst_livekit_layer_attach_in_loop (GstLiveKitLayer * layer, const gchar * mid, const gchar * rid, guint slot,
     GstLiveKitLayerFormat * format);
 /* Silence that the encoder has marked is not sent. While attached. */
 void gst_livekit_layer_set_dtx_in_loop (GstLiveKitLayer * layer, gboolean dtx);

@@ -424,6 +424,7 @@ announce (GstLiveKitLocalTrack * track, LkRoom * room, const GstLiveKitTrackSett
   if (track->kind == LK_TRACK_VIDEO) {
     request.layers = layers;
     request.n_layers = fill_layers (track, layers);
+    request.is_svc = track->n_slots == 1;
     request.width = layers[request.n_layers - 1].width;
     request.height = layers[request.n_layers - 1].height;
   }
@@ -437,7 +438,7 @@ attach (GstLiveKitLocalTrack * track, Member * member, GError ** error)
   GstLiveKitTrackSettings settings;
 
   if (!gst_livekit_layer_attach_in_loop (member->layer, gst_livekit_peer_get_mid (track->section), rid,
-          &member->format)) {
+          member->slot, &member->format)) {
     g_set_error (error, LK_ERROR, LK_ERROR_PUBLISH, "Pad %s has lost its format.",
         gst_livekit_layer_get_pad_name (member->layer));
     return FALSE;

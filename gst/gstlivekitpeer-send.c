@@ -67,7 +67,7 @@ section_caps (GstLiveKitSendSection * section, guint32 ssrc)
   /* Not on audio: the server does not report it, and all of it would seem lost. */
   if (codec->kind == LK_TRACK_VIDEO)
     add_extension_field (caps, GST_LIVEKIT_EXTENSION_TWCC, GST_LIVEKIT_TWCC_URI);
-  if (codec->has_dependencies)
+  if (gst_livekit_codec_needs_dependencies (codec, section->n_layers > 1))
     add_extension_field (caps, GST_LIVEKIT_EXTENSION_DEPENDENCY, GST_LIVEKIT_DEPENDENCY_URI);
   if (section->n_layers == 1) {
     gst_caps_set_simple (caps, "ssrc", G_TYPE_UINT, ssrc, NULL);

@@ -163,6 +163,9 @@ fill_codec (const LkPublishRequest * request, gchar * codec, Livekit__SimulcastC
   livekit__simulcast_codec__init (simulcast);
   simulcast->codec = codec;
   simulcast->cid = (gchar *) request->cid;
+  /* Else the server takes layers of VP9 and AV1 for those of one stream. */
+  if (request->n_layers > 1 && !request->is_svc)
+    simulcast->video_layer_mode = LIVEKIT__VIDEO_LAYER__MODE__ONE_SPATIAL_LAYER_PER_STREAM;
 }
 
 static GBytes *

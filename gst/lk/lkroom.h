@@ -83,6 +83,7 @@ typedef struct
   guint width, height;
   const LkLayer *layers;
   guint n_layers;
+  gboolean is_svc;              /* they are in one stream */
 } LkPublishRequest;
 
 typedef struct { const gchar *sid; gfloat level; gboolean active; } LkSpeaker;  /* sid of a participant */

@@ -39,6 +39,7 @@ typedef struct
 struct _GstLiveKitDependencyWriter
 {
   guint n_spatial, n_temporal;  /* 0 = no sequence was started */
+  guint first_spatial_id;       /* what is counted from 0 here is told as this and the next ones */
   guint id_offset;              /* of the structure's templates, other than that of the structure before */
   Frame templates[MAX_TEMPLATES];
   guint n_templates;
@@ -79,11 +80,12 @@ put_non_symmetric (BitWriter * writer, guint n, guint value)
 }
 
 GstLiveKitDependencyWriter *
-gst_livekit_dependency_writer_new (guint16 first_frame_number)
+gst_livekit_dependency_writer_new (guint16 first_frame_number, guint first_spatial_id)
 {
   GstLiveKitDependencyWriter *writer = g_new0 (GstLiveKitDependencyWriter, 1);
 
   writer->frame_number = (guint16) (first_frame_number - 1);
+  writer->first_spatial_id = MIN (first_spatial_id, MAX_SPATIAL - 1);
   return writer;
 }
 
@@ -248,14 +250,15 @@ gst_livekit_dependency_writer_start (GstLiveKitDependencyWriter * writer, guint 
 {
   writer->frame_number++;
   writer->has_frame = FALSE;
-  if (n_spatial_layers < 1 || n_spatial_layers > MAX_SPATIAL || n_temporal_layers < 1
+  if (n_spatial_layers < 1 || n_spatial_layers > MAX_SPATIAL - writer->first_spatial_id || n_temporal_layers < 1
       || n_temporal_layers > MAX_TEMPORAL) {
     writer->n_spatial = 0;
     return FALSE;
   }
   if (writer->n_spatial != n_spatial_layers || writer->n_temporal != n_temporal_layers) {
     /* Another structure must have other ids (§A.8.3, template_id_offset). */
-    writer->id_offset = (writer->id_offset + writer->n_templates) % 64;
+    if (writer->n_templates)
+      writer->id_offset = (writer->id_offset + writer->first_spatial_id + writer->n_templates) % 64;
     writer->n_spatial = n_spatial_layers;
     writer->n_temporal = n_temporal_layers;
     writer->n_templates = 0;
@@ -314,10 +317,13 @@ find_dti (const Frame * frame, guint spatial_id, guint temporal_id)
   return frame->temporal_id == temporal_id && temporal_id > 0 ? DISCARDABLE : SWITCH;
 }
 
-/* template_layers(): they are in order, so that each has the layer of the one before, or the next in time or space. */
+/* template_layers(): they are in order, so that each has the layer of the one before, or the next in time or space.
+ * The first is of layer 0 by definition: for each layer that is not in the stream there is a template without use. */
 static void
-put_layers (BitWriter * bits, const Frame * templates, guint n_templates)
+put_layers (BitWriter * bits, guint first_spatial_id, const Frame * templates, guint n_templates)
 {
+  for (guint layer = 0; layer < first_spatial_id; layer++)
+    put_bits (bits, 2, 2);
   for (guint i = 1; i < n_templates; i++) {
     gboolean is_next_spatial = templates[i].spatial_id != templates[i - 1].spatial_id;
     gboolean is_next_temporal = templates[i].temporal_id != templates[i - 1].temporal_id;
@@ -330,6 +336,8 @@ put_layers (BitWriter * bits, const Frame * templates, guint n_templates)
 static void
 put_targets (GstLiveKitDependencyWriter * writer, BitWriter * bits)
 {
+  for (guint i = 0; i < writer->first_spatial_id * writer->n_spatial * writer->n_temporal; i++)
+    put_bits (bits, NOT_PRESENT, 2);
   for (guint i = 0; i < writer->n_templates; i++) {
     for (guint spatial = writer->n_spatial; spatial > 0; spatial--) {
       for (guint temporal = writer->n_temporal; temporal > 0; temporal--)
@@ -358,6 +366,8 @@ put_chains (GstLiveKitDependencyWriter * writer, BitWriter * bits)
   put_non_symmetric (bits, n_targets + 1, writer->n_spatial);
   for (guint target = 0; target < n_targets; target++)
     put_non_symmetric (bits, writer->n_spatial, writer->n_spatial - 1 - target / writer->n_temporal);
+  for (guint i = 0; i < writer->first_spatial_id * writer->n_spatial; i++)
+    put_bits (bits, 0, 4);
   for (guint i = 0; i < writer->n_templates; i++) {
     for (guint chain = 0; chain < writer->n_spatial; chain++)
       put_bits (bits, writer->templates[i].chain_fdiffs[chain], 4);
@@ -369,8 +379,9 @@ put_structure (GstLiveKitDependencyWriter * writer, BitWriter * bits)
 {
   put_bits (bits, writer->id_offset, 6);
   put_bits (bits, writer->n_spatial * writer->n_temporal - 1, 5);
-  put_layers (bits, writer->templates, writer->n_templates);
+  put_layers (bits, writer->first_spatial_id, writer->templates, writer->n_templates);
   put_targets (writer, bits);
+  put_bits (bits, 0, writer->first_spatial_id); /* no template_fdiffs() */
   for (guint i = 0; i < writer->n_templates; i++)
     put_template_fdiffs (bits, &writer->templates[i]);
   put_chains (writer, bits);
@@ -407,7 +418,7 @@ gst_livekit_dependency_writer_write (GstLiveKitDependencyWriter * writer, gboole
   memset (out, 0, gst_livekit_dependency_max_size (writer->n_spatial));
   put_bits (&bits, starts_frame != 0, 1);
   put_bits (&bits, ends_frame != 0, 1);
-  put_bits (&bits, (writer->id_offset + writer->template_index) % 64, 6);
+  put_bits (&bits, (writer->id_offset + writer->first_spatial_id + writer->template_index) % 64, 6);
   put_bits (&bits, writer->frame_number, 16);
   if (!has_structure && !other_fdiffs && !other_chains)
     return bits.n_bits / 8;

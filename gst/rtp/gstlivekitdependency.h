@@ -19,7 +19,9 @@ G_BEGIN_DECLS
  * with key frames only (L3T3_KEY) more is told than is true, which costs bytes and no pictures. */
 typedef struct _GstLiveKitDependencyWriter GstLiveKitDependencyWriter;
 
-GstLiveKitDependencyWriter *gst_livekit_dependency_writer_new (guint16 first_frame_number);
+/* @first_spatial_id: what is told of the stream's lowest layer, and the next number of the next. Not 0 for a stream that
+ * is one layer of several streams. */
+GstLiveKitDependencyWriter *gst_livekit_dependency_writer_new (guint16 first_frame_number, guint first_spatial_id);
 void gst_livekit_dependency_writer_free (GstLiveKitDependencyWriter * writer);
 
 /* A key frame of the lowest layer with which a coded video sequence starts, of so many layers. FALSE: too many. */
@@ -28,7 +30,8 @@ gboolean gst_livekit_dependency_writer_start (GstLiveKitDependencyWriter * write
 /* Any other frame; a temporal unit has its spatial layers in order. FALSE: no sequence was started, the layer is not
  * in it, it has no base, or that is too long ago. */
 gboolean gst_livekit_dependency_writer_next (GstLiveKitDependencyWriter * writer, guint spatial_id, guint temporal_id);
-/* The most that a descriptor has. With one spatial layer it fits an extension with a one-byte header. */
+/* The most that a descriptor has. With one spatial layer, and one temporal one if that is not number 0, it fits an
+ * extension with a one-byte header. */
 gsize gst_livekit_dependency_max_size (guint n_spatial_layers);
 /* The descriptor of one packet of the frame, with room for the most. 0: there is no frame. */
 gsize gst_livekit_dependency_writer_write (GstLiveKitDependencyWriter * writer, gboolean starts_frame,

@@ -33,12 +33,14 @@ struct _GstLiveKitRtpDependency
 {
   GstRTPHeaderExtension parent;
   guint n_spatial_layers;       /* set before anything streams */
+  gint spatial_id;              /* of one stream of several, else -1; set before anything streams */
   GstLiveKitDependencyWriter *writer;   /* streaming thread only */
 };
 
 enum
 {
-  PROP_SPATIAL_LAYERS = 1
+  PROP_SPATIAL_LAYERS = 1,
+  PROP_SPATIAL_ID
 };
 
 G_DEFINE_FINAL_TYPE (GstLiveKitRtpDependency, gst_livekit_rtp_dependency, GST_TYPE_RTP_HEADER_EXTENSION);
@@ -95,12 +97,46 @@ gst_livekit_rtp_dependency_get_max_size (GstRTPHeaderExtension * extension, cons
   return gst_livekit_dependency_max_size (GST_LIVEKIT_RTP_DEPENDENCY (extension)->n_spatial_layers);
 }
 
+/* The payload descriptor, RFC 9628 §4.2 */
+static gboolean
+read_vp9_frame (GstBuffer * packet, GstLiveKitRtpFrameMeta * frame)
+{
+  enum
+  { IS_PREDICTED = 0x40, STARTS_FRAME = 0x08, ENDS_FRAME = 0x04 };
+  GstRTPBuffer rtp = GST_RTP_BUFFER_INIT;
+  guint8 flags;
+
+  if (!gst_rtp_buffer_map (packet, GST_MAP_READ, &rtp))
+    return FALSE;
+  if (gst_rtp_buffer_get_payload_len (&rtp) == 0) {
+    gst_rtp_buffer_unmap (&rtp);
+    return FALSE;
+  }
+  flags = *(const guint8 *) gst_rtp_buffer_get_payload (&rtp);
+  gst_rtp_buffer_unmap (&rtp);
+  frame->starts_frame = (flags & STARTS_FRAME) != 0;
+  frame->ends_frame = (flags & ENDS_FRAME) != 0;
+  frame->starts_sequence = (flags & IS_PREDICTED) == 0;
+  return TRUE;
+}
+
+/* All of a stream that is one of several is told to be one layer: nobody drops less than the stream. */
+static gboolean
+start_frame_of_layer (GstLiveKitRtpDependency * self, const GstLiveKitRtpFrameMeta * frame)
+{
+  if (frame->starts_sequence)
+    return gst_livekit_dependency_writer_start (self->writer, 1, 1);
+  return gst_livekit_dependency_writer_next (self->writer, 0, 0);
+}
+
 static void
 start_frame (GstLiveKitRtpDependency * self, const GstLiveKitRtpFrameMeta * frame)
 {
   gboolean ok;
 
-  if (frame->starts_sequence)
+  if (self->spatial_id >= 0)
+    ok = start_frame_of_layer (self, frame);
+  else if (frame->starts_sequence)
     ok = gst_livekit_dependency_writer_start (self->writer,
         frame->n_spatial_layers > self->n_spatial_layers ? G_MAXUINT : frame->n_spatial_layers,
         frame->n_temporal_layers);
@@ -118,7 +154,10 @@ gst_livekit_rtp_dependency_write (GstRTPHeaderExtension * extension, const GstBu
   GstLiveKitRtpDependency *self = GST_LIVEKIT_RTP_DEPENDENCY (extension);
   const GstLiveKitRtpFrameMeta *frame =
       (const GstLiveKitRtpFrameMeta *) gst_buffer_get_meta (output, frame_meta_api_get_type ());
+  GstLiveKitRtpFrameMeta vp9_frame = { 0 };
 
+  if (frame == NULL && self->spatial_id >= 0 && read_vp9_frame (output, &vp9_frame))
+    frame = &vp9_frame;
   if (frame == NULL || size < gst_livekit_dependency_max_size (self->n_spatial_layers))
     return 0;
   if (frame->starts_frame)
@@ -149,6 +188,11 @@ gst_livekit_rtp_dependency_set_property (GObject * object, guint id, const GValu
     case PROP_SPATIAL_LAYERS:
       self->n_spatial_layers = g_value_get_uint (value);
       break;
+    case PROP_SPATIAL_ID:
+      self->spatial_id = g_value_get_int (value);
+      gst_livekit_dependency_writer_free (self->writer);
+      self->writer = gst_livekit_dependency_writer_new ((guint16) g_random_int (), (guint) MAX (self->spatial_id, 0));
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   }
@@ -162,6 +206,9 @@ gst_livekit_rtp_dependency_get_property (GObject * object, guint id, GValue * va
   switch (id) {
     case PROP_SPATIAL_LAYERS:
       g_value_set_uint (value, self->n_spatial_layers);
+      break;
+    case PROP_SPATIAL_ID:
+      g_value_set_int (value, self->spatial_id);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -194,6 +241,15 @@ gst_livekit_rtp_dependency_class_init (GstLiveKitRtpDependencyClass * klass)
   g_object_class_install_property (object_class, PROP_SPATIAL_LAYERS, g_param_spec_uint ("spatial-layers",
           "Spatial layers", "How many spatial layers the stream may have; sequences with more have no descriptors", 1,
           GST_LIVEKIT_DEPENDENCY_MAX_SPATIAL_LAYERS, 1, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS));
+  /**
+   * livekitrtphdrextdependency:spatial-id:
+   *
+   * Which layer the stream is, where each layer is a stream of its own, as in simulcast; -1: the stream has all layers.
+   * The payloader may also be rtpvp9pay then.
+   */
+  g_object_class_install_property (object_class, PROP_SPATIAL_ID, g_param_spec_int ("spatial-id", "Spatial id",
+          "Which layer the stream is, where each layer is a stream of its own (-1 = the stream has all layers)", -1,
+          GST_LIVEKIT_DEPENDENCY_MAX_SPATIAL_LAYERS - 1, -1, G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS));
   extension_class->get_supported_flags = gst_livekit_rtp_dependency_get_supported_flags;
   extension_class->get_max_size = gst_livekit_rtp_dependency_get_max_size;
   extension_class->write = gst_livekit_rtp_dependency_write;
@@ -208,5 +264,6 @@ static void
 gst_livekit_rtp_dependency_init (GstLiveKitRtpDependency * self)
 {
   self->n_spatial_layers = 1;
-  self->writer = gst_livekit_dependency_writer_new ((guint16) g_random_int ());
+  self->spatial_id = -1;
+  self->writer = gst_livekit_dependency_writer_new ((guint16) g_random_int (), 0);
 }

@@ -168,7 +168,7 @@ GST_START_TEST (test_structure_of_the_specification)
     0x44, 0x10, 0x4d, 0x14, 0x10, 0x20, 0x84, 0x26
   };
   guint8 data[MAX_SIZE];
-  GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (0x1234);
+  GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (0x1234, 0);
 
   fail_unless_equals_int (gst_livekit_dependency_writer_write (writer, TRUE, FALSE, data), 0);
   fail_unless (gst_livekit_dependency_writer_start (writer, 1, 3));
@@ -195,7 +195,7 @@ static const struct
 /* Over a wrap of the frame number, all but the first three bytes long. */
 GST_START_TEST (test_regular_streams_take_three_bytes)
 {
-  GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (65530);
+  GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (65530, 0);
   Structure structure = { 0 };
   gsize size;
 
@@ -223,7 +223,7 @@ GST_END_TEST;
 /* A target has what is of its layer or below, and the chain is layer 0. */
 GST_START_TEST (test_targets_are_layers)
 {
-  GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (0);
+  GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (0, 0);
   Structure structure = { 0 };
   gsize size;
 
@@ -247,7 +247,7 @@ GST_END_TEST;
 GST_START_TEST (test_irregular_streams)
 {
   g_autoptr (GRand) rand = g_rand_new_with_seed (22);
-  GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (65000);
+  GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (65000, 0);
   Structure structure = { 0 };
   guint layer_of[5000] = { 0 }, n_layers = 0, last_base = 0;
   gsize size;
@@ -284,7 +284,7 @@ GST_END_TEST;
 
 GST_START_TEST (test_what_cannot_be_described)
 {
-  GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (0);
+  GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (0, 0);
   guint8 data[MAX_SIZE];
 
   fail_if (gst_livekit_dependency_writer_next (writer, 0, 0));
@@ -307,7 +307,7 @@ GST_END_TEST;
 GST_START_TEST (test_spatial_layers)
 {
   guint n_spatial = 2 + __i__ / 3, mode = __i__ % 3, n_temporal = modes[mode].n_layers;
-  GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (65530);
+  GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (65530, 0);
   Structure structure = { 0 };
   Descriptor frames[13 * 3];
   gsize size;
@@ -356,7 +356,7 @@ GST_END_TEST;
 /* A unit without its lower layer, and one whose upper layer has nothing to refer to. */
 GST_START_TEST (test_missing_spatial_layers)
 {
-  GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (0);
+  GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (0, 0);
   Structure structure = { 0 };
   Descriptor d;
   gsize size;
@@ -377,6 +377,37 @@ GST_START_TEST (test_missing_spatial_layers)
   fail_unless (gst_livekit_dependency_writer_next (writer, 2, 0));
   d = write_and_parse (writer, &structure, &size);
   fail_unless (d.spatial_id == 2 && d.n_fdiffs == 1 && d.fdiffs[0] == 1);
+  gst_livekit_dependency_writer_free (writer);
+}
+
+GST_END_TEST;
+
+/* One stream of several: all of it is of its layer, and the templates of the layers below are of no target. */
+GST_START_TEST (test_one_layer_of_several)
+{
+  guint id = __i__;
+  GstLiveKitDependencyWriter *writer = gst_livekit_dependency_writer_new (7, id);
+  Structure structure = { 0 };
+  Descriptor d;
+  gsize size;
+
+  fail_if (gst_livekit_dependency_writer_start (writer, 4 - id, 1));
+  for (guint i = 0; i < 10; i++) {
+    gboolean is_key = i % 5 == 0;
+
+    fail_unless (is_key ? gst_livekit_dependency_writer_start (writer, 1, 1)
+        : gst_livekit_dependency_writer_next (writer, 0, 0));
+    d = write_and_parse (writer, &structure, &size);
+    fail_unless_equals_int (d.has_structure, is_key);
+    fail_unless (is_key ? size <= gst_livekit_dependency_max_size (1) : size == 3);
+    fail_unless_equals_int (d.frame_number, 8 + i);
+    fail_unless_equals_int (d.spatial_id, id);
+    fail_unless_equals_int (d.n_fdiffs, is_key ? 0 : 1);
+    fail_unless (is_key || (d.fdiffs[0] == 1 && d.chain_fdiffs[0] == 1));
+    fail_unless_equals_int (structure.n_targets, 1);
+    for (guint k = 0; k < structure.n_templates; k++)
+      fail_unless_equals_int (structure.dtis[k][0] != 0, structure.spatial_id[k] == id);
+  }
   gst_livekit_dependency_writer_free (writer);
 }
 
@@ -515,6 +546,61 @@ GST_START_TEST (test_packets_of_spatial_layers)
 
 GST_END_TEST;
 
+/* Profile 0, 320x180 (§6.2 of the VP9 bitstream specification) */
+static GstBuffer *
+make_vp9_frame (gboolean is_key)
+{
+  static const guint8 key[] = { 0x82, 0x49, 0x83, 0x42, 0x20, 0x13, 0xf0, 0x0b, 0x30 }, other[] = { 0x86, 0x00 };
+  guint8 *data = g_malloc0 (500);
+
+  if (is_key)
+    memcpy (data, key, sizeof key);
+  else
+    memcpy (data, other, sizeof other);
+  return gst_buffer_new_wrapped (data, 500);
+}
+
+GST_START_TEST (test_packets_of_vp9)
+{
+  GstHarness *pay = gst_harness_new ("rtpvp9pay");
+  GstElement *extension = gst_element_factory_make ("livekitrtphdrextdependency", NULL);
+  Structure structure = { 0 };
+  GstBuffer *packet;
+
+  g_object_set (extension, "spatial-id", 2, NULL);
+  gst_rtp_header_extension_set_id (GST_RTP_HEADER_EXTENSION (extension), 4);
+  g_signal_emit_by_name (pay->element, "add-extension", extension);
+  gst_object_unref (extension);
+  g_object_set (pay->element, "mtu", 200, NULL);
+  gst_harness_set_src_caps_str (pay, "video/x-vp9, width=320, height=180");
+  for (guint i = 0; i < 6; i++) {
+    guint n_packets = 0;
+
+    fail_unless_equals_int (gst_harness_push (pay, make_vp9_frame (i % 3 == 0)), GST_FLOW_OK);
+    while ((packet = gst_harness_try_pull (pay))) {
+      GstRTPBuffer rtp = GST_RTP_BUFFER_INIT;
+      gpointer data;
+      guint size;
+      Descriptor d;
+
+      fail_unless (gst_rtp_buffer_map (packet, GST_MAP_READ, &rtp));
+      fail_unless (gst_rtp_buffer_get_extension_onebyte_header (&rtp, 4, 0, &data, &size));
+      d = parse (data, size, &structure);
+      fail_unless_equals_int (d.spatial_id, 2);
+      fail_unless_equals_int (d.starts_frame, n_packets == 0);
+      fail_unless_equals_int (d.has_structure, i % 3 == 0 && n_packets == 0);
+      fail_unless_equals_int (d.ends_frame, gst_rtp_buffer_get_marker (&rtp));
+      gst_rtp_buffer_unmap (&rtp);
+      gst_buffer_unref (packet);
+      n_packets++;
+    }
+    fail_unless (n_packets >= 3);
+  }
+  gst_harness_teardown (pay);
+}
+
+GST_END_TEST;
+
 static Suite *
 dependency_suite (void)
 {
@@ -529,9 +615,11 @@ dependency_suite (void)
   tcase_add_test (descriptors, test_what_cannot_be_described);
   tcase_add_loop_test (descriptors, test_spatial_layers, 0, 6);
   tcase_add_test (descriptors, test_missing_spatial_layers);
+  tcase_add_loop_test (descriptors, test_one_layer_of_several, 0, 3);
   suite_add_tcase (s, elements);
   tcase_add_test (elements, test_packets_carry_descriptors);
   tcase_add_loop_test (elements, test_packets_of_spatial_layers, 0, 2);
+  tcase_add_test (elements, test_packets_of_vp9);
   return s;
 }
 

@@ -232,6 +232,30 @@ def test_choose_quality(bench):
     receiver.end()
 
 
+def choose_quality_of(bench, codec, decoder):
+    bench.start_server()
+    bench.launch('publisher', layered(bench, codec, sizes=SIZES), '--watch=k')
+    bench.wait_published('alice', 1)
+    receiver = bench.launch('receiver', bench.element('src', 'viewer', name='s') + ' ! %s ! capsfilter name=c '
+                            '! fakesink sync=false' % decoder, '--watch=s', '--caps=c')
+    receiver.wait_event('first-buffer', pad='video_0')
+    for quality, size in (('low', 0), ('high', 2), ('medium', 1), ('low', 0)):
+        receiver.tell('set s video_0::quality ' + quality)
+        wait_until(lambda: size_of(receiver) == SIZES[size], '%s: %dx%d' % (quality, *SIZES[size]))
+    check(not receiver.events('error'), 'errors')
+    receiver.end()
+
+
+def test_choose_quality_av1(bench):
+    """Three pads of AV1: the size of what comes follows."""
+    choose_quality_of(bench, 'av1', 'av1dec')
+
+
+def test_choose_quality_vp9(bench):
+    """Three pads of VP9: the size of what comes follows."""
+    choose_quality_of(bench, 'vp9', 'vp9dec')
+
+
 def test_choose_rtp(bench):
     """output=rtp: packets that GStreamer's depayloaders and decoders understand, in clean caps."""
     bench.start_server()

@@ -42,7 +42,15 @@ add_track_fields (RoomWorld * f)
   fail_unless_equals_int (add->n_simulcast_codecs, 1);
   fail_unless_equals_string (add->simulcast_codecs[0]->codec, "h264");
   fail_unless_equals_string (add->simulcast_codecs[0]->cid, "v");
+  fail_unless_equals_int (add->simulcast_codecs[0]->video_layer_mode,
+      LIVEKIT__VIDEO_LAYER__MODE__ONE_SPATIAL_LAYER_PER_STREAM);
   fail_unless_equals_int (add->n_audio_features, 0);
+
+  request.cid = "s";
+  request.is_svc = TRUE;
+  lk_room_publish_in_loop (f->room, &request);
+  add = SENT (1, ADD_TRACK)->add_track;
+  fail_unless_equals_int (add->simulcast_codecs[0]->video_layer_mode, LIVEKIT__VIDEO_LAYER__MODE__MODE_UNUSED);
 
   memset (&request, 0, sizeof (request));
   request.cid = "a";
@@ -51,7 +59,7 @@ add_track_fields (RoomWorld * f)
   request.source = LK_SOURCE_MICROPHONE;
   request.is_stereo = request.muted = TRUE;
   lk_room_publish_in_loop (f->room, &request);
-  add = SENT (1, ADD_TRACK)->add_track;
+  add = SENT (2, ADD_TRACK)->add_track;
   fail_unless_equals_int (add->type, LIVEKIT__TRACK_TYPE__AUDIO);
   fail_unless (add->muted);
   fail_unless (add->disable_red);
@@ -62,8 +70,8 @@ add_track_fields (RoomWorld * f)
   request.has_red = request.has_dtx = TRUE;
   request.cid = "b";
   lk_room_publish_in_loop (f->room, &request);
-  fail_unless_equals_int (SENT (2, ADD_TRACK)->add_track->n_audio_features, 0);
-  fail_if (SENT (2, ADD_TRACK)->add_track->disable_red);
+  fail_unless_equals_int (SENT (3, ADD_TRACK)->add_track->n_audio_features, 0);
+  fail_if (SENT (3, ADD_TRACK)->add_track->disable_red);
   leave_politely (f);
 }
 
