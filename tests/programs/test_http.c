@@ -9,6 +9,7 @@ typedef struct
 {
   guint port;
   const gchar *request;
+  gboolean is_all;              /* no more will come: it may be half of one */
   GMainLoop *loop;
   GString *answer;
 } Exchange;
@@ -27,23 +28,31 @@ exchange (gpointer data)
   g_socket_set_timeout (g_socket_connection_get_socket (connection), 20);
   g_output_stream_write_all (g_io_stream_get_output_stream (G_IO_STREAM (connection)), e->request, strlen (e->request),
       NULL, NULL, NULL);
+  if (e->is_all)
+    g_socket_shutdown (g_socket_connection_get_socket (connection), FALSE, TRUE, NULL);
   while ((size = g_input_stream_read (input, buffer, sizeof buffer, NULL, NULL)) > 0)
     g_string_append_len (e->answer, buffer, size);
   g_main_loop_quit (e->loop);
   return NULL;
 }
 
-/* What the server answers to @request, which says Connection: close. To be freed. */
 static gchar *
-ask (AppHttp * http, const gchar * request)
+talk (AppHttp * http, const gchar * request, gboolean is_all)
 {
-  Exchange e = { app_http_get_port (http), request, g_main_loop_new (NULL, FALSE), g_string_new (NULL) };
+  Exchange e = { app_http_get_port (http), request, is_all, g_main_loop_new (NULL, FALSE), g_string_new (NULL) };
   GThread *thread = g_thread_new ("client", exchange, &e);
 
   g_main_loop_run (e.loop);
   g_thread_join (thread);
   g_main_loop_unref (e.loop);
   return g_string_free (e.answer, FALSE);
+}
+
+/* What the server answers to @request, which says Connection: close. To be freed. */
+static gchar *
+ask (AppHttp * http, const gchar * request)
+{
+  return talk (http, request, FALSE);
 }
 
 static gchar *
@@ -155,6 +164,45 @@ GST_START_TEST (test_long_bodies_are_refused)
 }
 GST_END_TEST;
 
+/* Whatever comes, the server stays. */
+GST_START_TEST (test_broken_requests)
+{
+  static const gchar *const requests[] = {
+    "\r\n\r\n", "GET\r\n\r\n", "GET /echo\r\n\r\n", "\x16\x03\x01\x02\xff\xfe\r\n\r\n",
+    "OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "CONNECT x:80 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "GET http://other/echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "GET /echo?room=%00%ff&&=&%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "GET /files/%2e%2e/%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 99999999999999999999\r\n\r\na",
+    "GET /health HTTP/1.1\r\nno colon\r\n: no name\r\nConnection: close\r\n\r\n",
+  };
+  gboolean ready = TRUE;
+  g_autoptr (AppHttp) http = start (&ready);
+
+  for (guint i = 0; i < G_N_ELEMENTS (requests); i++) {
+    g_autofree gchar *answer = talk (http, requests[i], TRUE);
+
+    fail_unless (*answer == '\0' || g_str_has_prefix (answer, "HTTP/1."), "%s: %s", requests[i], answer);
+    expect (get (http, "/health"), "200", "ok\n");
+  }
+}
+GST_END_TEST;
+
+GST_START_TEST (test_long_headers_are_refused)
+{
+  gboolean ready = TRUE;
+  g_autoptr (AppHttp) http = start (&ready);
+  g_autofree gchar *value = g_strnfill (1024 * 1024, 'x');
+  g_autofree gchar *request = g_strconcat ("GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: ", value,
+      "\r\n\r\n", NULL);
+  g_autofree gchar *answer = ask (http, request);
+
+  fail_if (g_str_has_prefix (answer, "HTTP/1.1 200"), "%s", answer);
+  expect (get (http, "/health"), "200", "ok\n");
+}
+GST_END_TEST;
+
 GST_START_TEST (test_addresses)
 {
   static const gchar *const good[] = { "127.0.0.1:80", "[::1]:80", ":80", "80", "localhost:0" };
@@ -190,6 +238,8 @@ http_suite (void)
   tcase_add_test (http, test_routes);
   tcase_add_test (http, test_head_has_no_body);
   tcase_add_test (http, test_long_bodies_are_refused);
+  tcase_add_test (http, test_broken_requests);
+  tcase_add_test (http, test_long_headers_are_refused);
   tcase_add_test (http, test_addresses);
   tcase_add_test (http, test_taken_port_is_told);
   return suite;
