@@ -253,6 +253,16 @@ is_id (const gchar * text)
       && strspn (text, G_CSET_a_2_z G_CSET_A_2_Z G_CSET_DIGITS "-_.") == length;
 }
 
+/* An @ in a host was meant for the password: rtspsrc would tell it when it looks for such a host. */
+static gboolean
+is_camera_url (GUri * uri)
+{
+  static const gchar *const schemes[] = { "rtsp", "rtsps", NULL };
+  const gchar *host = g_uri_get_host (uri);
+
+  return g_strv_contains (schemes, g_uri_get_scheme (uri)) && host && *host != '\0' && strchr (host, '@') == NULL;
+}
+
 /* Name and password go to rtspsrc by properties of their own, so that no message of its shows them. The text is not
  * shown either: a part of it may be a password. */
 static gboolean
@@ -262,8 +272,7 @@ split_url (const gchar * text, CctvUrl * url)
       | G_URI_FLAGS_ENCODED_QUERY, NULL);
   g_autoptr (GUri) plain = NULL;
 
-  if (uri == NULL || g_uri_get_host (uri) == NULL || *g_uri_get_host (uri) == '\0'
-      || !g_str_has_prefix (g_uri_get_scheme (uri), "rtsp"))
+  if (uri == NULL || !is_camera_url (uri))
     return FALSE;
   plain = g_uri_build (G_URI_FLAGS_ENCODED_PATH | G_URI_FLAGS_ENCODED_QUERY, g_uri_get_scheme (uri), NULL,
       g_uri_get_host (uri), g_uri_get_port (uri), g_uri_get_path (uri), g_uri_get_query (uri), NULL);
@@ -285,7 +294,8 @@ add_stream (CctvCamera * camera, const AppYaml * node, Reader * reader)
   if (text && split_url (text, &camera->streams[camera->n_streams]))
     camera->n_streams++;
   else
-    app_yaml_add_problem (node, reader->problems, "not like rtsp://camera.example.com/stream");
+    app_yaml_add_problem (node, reader->problems, "not like rtsp://camera.example.com/stream; in a "
+        "password @ is %%40, / is %%2F and # is %%23");
 }
 
 static void

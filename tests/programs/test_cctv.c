@@ -109,6 +109,51 @@ GST_START_TEST (test_all_faults_are_told_with_their_lines)
 }
 GST_END_TEST;
 
+/* The part behind the first @ is no host: rtspsrc would tell it when it looks for it. */
+GST_START_TEST (test_urls_that_are_none)
+{
+  static const gchar *const urls[] = { "rtsp://joe:hid@den@cam/1", "rtsp://joe:hid/den@cam/1", "rtsp://joe:hid#den@cam/1",
+    "rtspx://cam/1", "rtsp-sdp://v=0", "rtsp://", "rtsp:///1", "//cam/1", "cam", "" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (urls); i++) {
+    g_autoptr (AppProblems) problems = app_problems_new ();
+    g_autofree gchar *text = g_strdup_printf (LIVEKIT "cameras:\n  - {id: a, url: '%s'}\n", urls[i]);
+
+    fail_unless (load_text (text, problems) == NULL, "%s", urls[i]);
+    fail_unless_equals_int (app_problems_count (problems), 1);
+    expect_problem (problems, 3, "not like rtsp://");
+    fail_if (strstr (app_problems_get (problems, 0), "den"));
+  }
+}
+GST_END_TEST;
+
+/* Each is told once or more, and none of them harms. */
+GST_START_TEST (test_settings_of_odd_types)
+{
+  static const gchar *const texts[] = {
+    "- a\n", "text\n", "livekit: []\n", "livekit:\n", LIVEKIT "cameras:\n", LIVEKIT "cameras: {a: 1}\n",
+    LIVEKIT "cameras: [[]]\n", LIVEKIT "cameras: [{id: [a], url: 'rtsp://x/'}]\n",
+    LIVEKIT "cameras: [{id: a, url: {b: c}}]\n", LIVEKIT "cameras: [{id: a, url: 'rtsp://x/', sub-streams: {}}]\n",
+    LIVEKIT "cameras: [{id: a, url: 'rtsp://x/', sub-streams: [[], {}]}]\n",
+    LIVEKIT "cameras: [{id: a, url: 'rtsp://x/', user: [], password: {}}]\n",
+    LIVEKIT "cameras: [{id: a, url: 'rtsp://x/', user: u, password-file: []}]\n",
+    LIVEKIT "cameras: [{id: a, url: 'rtsp://x/', user: u, password-file: /nowhere/at/all}]\n",
+    LIVEKIT "cameras: [{id: a, url: 'rtsp://x/', audio: 2, replay: [], publish: {}, transport: [], latency: 1e3}]\n",
+    LIVEKIT "cameras: []\nredis: no\n", LIVEKIT "cameras: []\nredis: {address: [1]}\n",
+    LIVEKIT "cameras: []\nredis: {address: 'x:99999'}\n", LIVEKIT "cameras: []\nlisten: {}\nlisten: 1\n",
+    LIVEKIT "cameras: []\npause-after: 99999999999999999999\n", LIVEKIT "cameras: []\nleave-after: []\n",
+    "livekit: {url: [], api-key: {}, api-secret: [a], key-file: {}}\ncameras: []\n",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++) {
+    g_autoptr (AppProblems) problems = app_problems_new ();
+
+    fail_unless (load_text (texts[i], problems) == NULL, "%s", texts[i]);
+    fail_unless (app_problems_count (problems) > 0, "%s", texts[i]);
+  }
+}
+GST_END_TEST;
+
 GST_START_TEST (test_keys_are_needed)
 {
   g_autoptr (AppProblems) problems = app_problems_new ();
@@ -486,6 +531,8 @@ cctv_suite (void)
   suite_add_tcase (suite, settings);
   tcase_add_test (settings, test_settings_are_read);
   tcase_add_test (settings, test_all_faults_are_told_with_their_lines);
+  tcase_add_test (settings, test_urls_that_are_none);
+  tcase_add_test (settings, test_settings_of_odd_types);
   tcase_add_test (settings, test_keys_are_needed);
   tcase_add_test (settings, test_what_changed_is_seen);
   suite_add_tcase (suite, times);
