@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "apphttp.h"
+#include "appkeys.h"
 #include "appyaml.h"
 #include "lktoken.h"
 
@@ -97,18 +98,14 @@ read_secret (AppYaml * map, const gchar * name, const gchar * file_name, Reader 
 static void
 read_key_file (AppYaml * map, const gchar * path, Reader * reader)
 {
-  g_autoptr (AppYaml) keys = app_yaml_load (path, reader->problems);
-  const gchar *secret;
+  const AppYaml *node = place_of (map, "key-file");
+  g_autofree gchar *place = g_strdup_printf ("%s:%u", app_yaml_get_file (node), app_yaml_get_line (node));
+  g_autoptr (AppKeys) keys = app_keys_load (path, place, reader->problems);
 
   if (keys == NULL)
     return;
-  if (app_yaml_get_kind (keys) != APP_YAML_MAP || app_yaml_get_size (keys) == 0
-      || (secret = app_yaml_get_text (app_yaml_get_item (keys, 0))) == NULL) {
-    app_yaml_add_problem (place_of (map, "key-file"), reader->problems, "key-file has no line \"KEY: SECRET\"");
-    return;
-  }
-  reader->settings->api_key = g_strdup (app_yaml_get_name (keys, 0));
-  reader->settings->api_secret = g_strdup (secret);
+  reader->settings->api_key = g_steal_pointer (&keys->key);
+  reader->settings->api_secret = g_steal_pointer (&keys->secret);
 }
 
 static void

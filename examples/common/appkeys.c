@@ -6,6 +6,7 @@
 #include "appyaml.h"
 #include "lktoken.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <sys/stat.h>
 
@@ -29,25 +30,31 @@ keys_new (const gchar * key, const gchar * secret)
   return keys;
 }
 
-static AppKeys *
-read_file (const gchar * path, AppProblems * problems)
+AppKeys *
+app_keys_load (const gchar * path, const gchar * place, AppProblems * problems)
 {
   g_autoptr (AppYaml) root = NULL;
+  const gchar *secret = NULL;
   GStatBuf info;
 
-  if (g_stat (path, &info) == 0 && (info.st_mode & S_IRWXO) != 0) {
+  if (g_stat (path, &info) != 0) {
+    app_problems_add (problems, place, "%s: %s", path, g_strerror (errno));
+    return NULL;
+  }
+  if ((info.st_mode & S_IRWXO) != 0) {
     app_problems_add (problems, path, "others may read the keys: chmod o= %s", path);
     return NULL;
   }
   root = app_yaml_load (path, problems);
   if (root == NULL)
     return NULL;
-  if (app_yaml_get_kind (root) != APP_YAML_MAP || app_yaml_get_size (root) == 0
-      || app_yaml_get_text (app_yaml_get_item (root, 0)) == NULL) {
+  if (app_yaml_get_kind (root) == APP_YAML_MAP && app_yaml_get_size (root) > 0)
+    secret = app_yaml_get_text (app_yaml_get_item (root, 0));
+  if (secret == NULL || *secret == '\0' || *app_yaml_get_name (root, 0) == '\0') {
     app_problems_add (problems, path, "\"key: secret\" is expected");
     return NULL;
   }
-  return keys_new (app_yaml_get_name (root, 0), app_yaml_get_text (app_yaml_get_item (root, 0)));
+  return keys_new (app_yaml_get_name (root, 0), secret);
 }
 
 /* One pair of settings: NULL if neither is set. */
@@ -73,18 +80,18 @@ app_keys_read (AppSettings * settings, AppProblems * problems)
 {
   g_autoptr (AppKeys) keys = read_pair (settings, "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", problems);
   const gchar *path = app_settings_get (settings, "KEY_FILE");
+  g_autofree gchar *place = NULL;
 
   if (keys == NULL)
     keys = read_pair (settings, "API_KEY", "API_SECRET", problems);
   if (path == NULL)
     return g_steal_pointer (&keys);
+  place = app_settings_get_place (settings, "KEY_FILE");
   if (keys != NULL) {
-    g_autofree gchar *place = app_settings_get_place (settings, "KEY_FILE");
-
     app_problems_add (problems, place, "KEY_FILE and a key with its secret are set: one of them is enough");
     return NULL;
   }
-  return read_file (path, problems);
+  return app_keys_load (path, place, problems);
 }
 
 gchar *

@@ -22,6 +22,8 @@ typedef enum
  * ("key: secret", the first one is taken, and nobody but its owner and group may read it). NULL when there are none;
  * half of them, two ways at once, or a file that cannot be used are problems. */
 AppKeys *app_keys_read (AppSettings * settings, AppProblems * problems);
+/* Those of such a file; NULL with a problem. @place is where the file is named. */
+AppKeys *app_keys_load (const gchar * path, const gchar * place, AppProblems * problems);
 void app_keys_free (AppKeys * keys);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AppKeys, app_keys_free)
 

@@ -173,6 +173,39 @@ GST_START_TEST (test_keys_are_needed)
 }
 GST_END_TEST;
 
+GST_START_TEST (test_keys_of_a_file)
+{
+  static const struct
+  {
+    const gchar *keys;
+    gint mode;
+    const gchar *problem;       /* NULL: they are taken */
+  } cases[] = {
+    {"devkey: topsecret\n", 0640, NULL},
+    {"devkey: topsecret\n", 0644, "others may read the keys"},
+    {"devkey:\n", 0600, "\"key: secret\" is expected"},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree gchar *path = NULL, *text = NULL;
+    g_autoptr (AppProblems) problems = app_problems_new ();
+    g_autoptr (CctvSettings) settings = NULL;
+
+    g_close (g_file_open_tmp ("keys-XXXXXX.yaml", &path, NULL), NULL);
+    fail_unless (g_file_set_contents (path, cases[i].keys, -1, NULL) && g_chmod (path, cases[i].mode) == 0);
+    text = g_strdup_printf ("livekit: {url: 'ws://x', key-file: '%s'}\ncameras: []\n", path);
+    settings = load_text (text, problems);
+    g_unlink (path);
+    fail_unless ((settings != NULL) == (cases[i].problem == NULL));
+    if (settings) {
+      fail_unless_equals_string (settings->api_secret, "topsecret");
+      continue;
+    }
+    fail_unless (strstr (app_problems_get (problems, 0), cases[i].problem) != NULL);
+  }
+}
+GST_END_TEST;
+
 GST_START_TEST (test_what_changed_is_seen)
 {
   static const gchar *const others[] = {
@@ -534,6 +567,7 @@ cctv_suite (void)
   tcase_add_test (settings, test_urls_that_are_none);
   tcase_add_test (settings, test_settings_of_odd_types);
   tcase_add_test (settings, test_keys_are_needed);
+  tcase_add_test (settings, test_keys_of_a_file);
   tcase_add_test (settings, test_what_changed_is_seen);
   suite_add_tcase (suite, times);
   tcase_add_test (times, test_streams_of_one_camera_agree);

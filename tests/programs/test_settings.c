@@ -240,6 +240,26 @@ GST_START_TEST (test_keys)
 }
 GST_END_TEST;
 
+GST_START_TEST (test_key_files_that_are_none)
+{
+  static const gchar *const texts[] = { "", "devkey\n", "devkey:\n", "devkey: ''\n", "'': secret\n", "devkey: [secret]\n",
+    "- devkey: secret\n", "devkey: {secret: 1}\n" };
+  g_autoptr (AppProblems) nowhere = app_problems_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++) {
+    g_autoptr (AppProblems) problems = app_problems_new ();
+    g_autofree gchar *path = write_file ("keys", texts[i]);
+
+    fail_unless (app_keys_load (path, "place:3", problems) == NULL, "%s", texts[i]);
+    fail_unless_equals_int (app_problems_count (problems), 1);
+    expect_problem (problems, "/keys: \"key: secret\" is expected");
+  }
+  fail_unless (read_keys ("KEY_FILE: /nowhere/keys\n", nowhere) == NULL);
+  fail_unless_equals_int (app_problems_count (nowhere), 1);
+  expect_problem (nowhere, "/file:1: /nowhere/keys: No such file or directory");
+}
+GST_END_TEST;
+
 GST_START_TEST (test_minted_grants)
 {
   AppKeys keys = { (gchar *) "devkey", (gchar *) "secret" };
@@ -333,6 +353,7 @@ settings_suite (void)
   tcase_add_test (files, test_environment_wins);
   tcase_add_test (files, test_all_problems_are_told);
   tcase_add_test (files, test_keys);
+  tcase_add_test (files, test_key_files_that_are_none);
 
   suite_add_tcase (suite, other);
   tcase_add_test (other, test_yaml_tree);
