@@ -335,10 +335,11 @@ void
 cctv_gateway_reload (CctvGateway * gateway)
 {
   g_autoptr (AppProblems) problems = app_problems_new ();
-  CctvSettings *settings = cctv_settings_load (gateway->path, problems);
+  CctvSettings *settings;
 
   if (gateway->stopped)
     return;
+  settings = cctv_settings_load (gateway->path, problems);
   if (settings == NULL) {
     gateway->n_failed_reloads++;
     app_error ("%s is not taken up, %u faults:", gateway->path, app_problems_count (problems));
