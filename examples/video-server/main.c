@@ -91,6 +91,8 @@ run (const VsConfig * config)
   vs_server_start (app.server);
   app_notify ("READY=1");
   g_main_loop_run (loop);
+  /* the server's end still runs the main context: nobody may ask about it then */
+  g_clear_pointer (&http, app_http_free);
   vs_server_free (app.server);
   /* with GST_TRACERS=leaks this tells what is left */
   gst_deinit ();
