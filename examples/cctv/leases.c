@@ -56,7 +56,17 @@ disconnect (CctvLeases * leases)
   g_clear_pointer (&leases->redis, redisFree);
 }
 
-/* NULL when the connection has failed, which is closed then. An error that Redis answers is one, too. */
+/* Said once until it works again. */
+static void
+tell (CctvLeases * leases, const gchar * text)
+{
+  if (!leases->is_told)
+    app_warning ("Redis: %s", text);
+  leases->is_told = TRUE;
+}
+
+/* NULL when the connection has failed, which is closed then. An error that Redis answers is one, too. What it does not
+ * understand it repeats, the password as well. */
 static redisReply *
 ask (CctvLeases * leases, const gchar * format, ...)
 {
@@ -70,9 +80,12 @@ ask (CctvLeases * leases, const gchar * format, ...)
   va_end (arguments);
   if (reply && reply->type != REDIS_REPLY_ERROR)
     return reply;
-  if (!leases->is_told)
-    app_warning ("Redis: %s", reply ? reply->str : leases->redis->errstr);
-  leases->is_told = TRUE;
+  if (reply == NULL)
+    tell (leases, leases->redis->errstr);
+  else if (g_str_has_prefix (format, "AUTH"))
+    tell (leases, "it does not take the password");
+  else
+    tell (leases, reply->str);
   if (reply)
     freeReplyObject (reply);
   disconnect (leases);
@@ -120,9 +133,7 @@ connect_if_needed (CctvLeases * leases)
     redisSetTimeout (leases->redis, timeout);
     return log_in (leases);
   }
-  if (!leases->is_told)
-    app_warning ("Redis: %s", leases->redis ? leases->redis->errstr : "no connection");
-  leases->is_told = TRUE;
+  tell (leases, leases->redis ? leases->redis->errstr : "no connection");
   disconnect (leases);
   return FALSE;
 }
@@ -186,11 +197,14 @@ set_held (CctvLeases * leases, const gchar * id, gboolean is_held)
 static void
 set_connected (CctvLeases * leases, gboolean is_connected)
 {
+  gboolean is_new;
+
   g_mutex_lock (&leases->lock);
-  if (is_connected && !leases->is_connected)
-    app_info ("Redis answers");
+  is_new = is_connected && !leases->is_connected;
   leases->is_connected = is_connected;
   g_mutex_unlock (&leases->lock);
+  if (is_new)
+    app_info ("Redis answers");
   if (is_connected)
     leases->is_told = FALSE;
 }
@@ -284,6 +298,7 @@ get_share (CctvLeases * leases, guint n_cameras)
   gint64 n_gateways = ask_number (ask (leases, "EVAL %s 1 %sgateways %s %s", PRESENT, leases->prefix, leases->owner,
           LEASE_MS));
 
+  n_gateways = MIN (n_gateways, G_MAXINT);
   return n_gateways <= 0 ? 0 : (guint) ((n_cameras + n_gateways - 1) / n_gateways);
 }
 
