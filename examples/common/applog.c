@@ -5,8 +5,6 @@
 
 #include "lklog.h"
 
-#include <string.h>
-
 static AppLogLevel max_level = APP_LOG_INFO;
 static gboolean is_journal;
 
@@ -40,7 +38,8 @@ app_log_init (void)
   lk_log_set_max_level (LK_LOG_WARNING);
 }
 
-/* Line ends become spaces: a line of the log is one line, whatever a peer called itself. */
+/* Control characters become spaces: a line of the log is one line, and a terminal is not steered by it, whatever a peer
+ * called itself. */
 void
 app_log (AppLogLevel level, const gchar * format, ...)
 {
@@ -54,7 +53,8 @@ app_log (AppLogLevel level, const gchar * format, ...)
   va_start (arguments, format);
   text = g_strdup_vprintf (format, arguments);
   va_end (arguments);
-  g_strdelimit (text, "\r\n", ' ');
+  for (gchar * p = text; *p != '\0'; p++)
+    *p = g_ascii_iscntrl (*p) ? ' ' : *p;
   if (is_journal) {
     g_printerr ("<%d>%s\n", priorities[level], text);
     return;
@@ -62,20 +62,4 @@ app_log (AppLogLevel level, const gchar * format, ...)
   now = g_date_time_new_now_utc ();
   time = g_date_time_format (now, "%Y-%m-%dT%H:%M:%S");
   g_printerr ("%s.%03dZ %-7s %s\n", time, g_date_time_get_microsecond (now) / 1000, level_names[level], text);
-}
-
-gchar *
-app_log_url (const gchar * url)
-{
-  g_autoptr (GUri) uri = g_uri_parse (url, G_URI_FLAGS_HAS_PASSWORD | G_URI_FLAGS_ENCODED, NULL);
-  g_autoptr (GUri) bare = NULL;
-  const gchar *host = uri != NULL ? g_uri_get_host (uri) : NULL, *at;
-
-  if (host == NULL)
-    return g_strdup ("(no URL)");
-  /* an @ in the password that is not escaped */
-  at = strrchr (host, '@');
-  bare = g_uri_build (G_URI_FLAGS_ENCODED, g_uri_get_scheme (uri), NULL, at != NULL ? at + 1 : host,
-      g_uri_get_port (uri), g_uri_get_path (uri), NULL, NULL);
-  return g_uri_to_string (bare);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* applog: log lines on standard error: with a time, or, under systemd, with the journal's priorities.
  *
- * Any thread. Tokens, secrets, passwords are never handed in; URLs go through app_log_url(). */
+ * Any thread. Tokens, secrets, passwords are never handed in, nor URLs that may have them. */
 #pragma once
 
 #include <glib.h>
@@ -26,8 +26,5 @@ void app_log (AppLogLevel level, const gchar * format, ...) G_GNUC_PRINTF (2, 3)
 #define app_warning(...) app_log (APP_LOG_WARNING, __VA_ARGS__)
 #define app_info(...) app_log (APP_LOG_INFO, __VA_ARGS__)
 #define app_debug(...) app_log (APP_LOG_DEBUG, __VA_ARGS__)
-
-/* @url without user, password, query and fragment; "(no URL)" when it is none. To be freed. */
-gchar *app_log_url (const gchar * url);
 
 G_END_DECLS
