@@ -49,7 +49,6 @@ struct _CctvSource
   /* lock */
   GMutex lock;
   gboolean is_stopped;
-  gchar *codec;
   CctvSourceCounters counters;
 
   /* streaming thread of video, of audio */
@@ -78,7 +77,6 @@ source_unref (gpointer data)
   g_clear_pointer (&source->bin, gst_object_unref);
   gst_object_unref (source->video_pad);
   g_clear_pointer (&source->audio_pad, gst_object_unref);
-  g_free (source->codec);
   cctv_gop_clear (&source->gop);
   g_mutex_clear (&source->lock);
   g_free (source);
@@ -342,12 +340,6 @@ on_pad_added (GstElement * rtspsrc, GstPad * pad, gpointer data)
   sink = add_ghost (source, chain, has_depayloader ? "in" : "out", "sink", "sink");
   src = add_ghost (source, chain, "out", "src", "src");
   watch_chain (source, format, chain, sink, src);
-  if (format->is_video) {
-    g_mutex_lock (&source->lock);
-    g_free (source->codec);
-    source->codec = g_strdup (format->encoding);
-    g_mutex_unlock (&source->lock);
-  }
   gst_bin_add (GST_BIN (source->bin), chain);
   if (!link_out (source, format, src))
     return;
@@ -419,8 +411,8 @@ unlink_from (GstPad * sink_pad, GstElement * bin)
     gst_pad_unlink (peer, sink_pad);
 }
 
-/* Says goodbye to the camera, which may take a while. What is in the bin holds the source, so the source lets go of the bin:
- * no thread is in there any more. */
+/* Says goodbye to the camera, which may take a while. What is in the bin holds the source, so the source lets go of the
+ * bin: no thread is in there any more. */
 static void
 take_down (GstElement * bin, gpointer data)
 {
@@ -455,15 +447,4 @@ cctv_source_get_counters (CctvSource * source, CctvSourceCounters * counters)
   g_mutex_lock (&source->lock);
   *counters = source->counters;
   g_mutex_unlock (&source->lock);
-}
-
-gchar *
-cctv_source_get_codec (CctvSource * source)
-{
-  gchar *codec;
-
-  g_mutex_lock (&source->lock);
-  codec = g_strdup (source->codec);
-  g_mutex_unlock (&source->lock);
-  return codec;
 }

@@ -29,7 +29,5 @@ gboolean cctv_source_start (CctvSource * source);
 void cctv_source_stop (CctvSource * source);
 gboolean cctv_source_has (CctvSource * source, GstObject * object);
 void cctv_source_get_counters (CctvSource * source, CctvSourceCounters * counters);
-/* "H264", or NULL while it is not known. To be freed. */
-gchar *cctv_source_get_codec (CctvSource * source);
 
 G_END_DECLS

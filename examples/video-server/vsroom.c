@@ -315,12 +315,6 @@ vs_room_get_sink (VsRoom * room)
   return room->sink;
 }
 
-GstElement *
-vs_room_get_src (VsRoom * room)
-{
-  return room->src;
-}
-
 gboolean
 vs_room_is_connected (VsRoom * room)
 {

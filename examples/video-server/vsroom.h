@@ -28,7 +28,6 @@ void vs_room_stop (VsRoom * room);
 
 GstBin *vs_room_get_bin (VsRoom * room);        /* NULL while there is no pipeline */
 GstElement *vs_room_get_sink (VsRoom * room);   /* livekitsink; NULL without senders */
-GstElement *vs_room_get_src (VsRoom * room);    /* livekitsrc; NULL without receivers */
 gboolean vs_room_is_connected (VsRoom * room);
 guint vs_room_get_restarts (VsRoom * room);
 
