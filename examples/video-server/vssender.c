@@ -136,8 +136,12 @@ open_feeds (gpointer data)
   VsSender *sender = data;
   g_autoptr (GstCaps) caps = get_caps (sender);
 
-  if (vs_room_get_bin (sender->room) == NULL || caps == NULL || sender->outlets[0].pad != NULL)
+  if (vs_room_get_bin (sender->room) == NULL || sender->outlets[0].pad != NULL)
     return G_SOURCE_REMOVE;
+  if (caps == NULL) {
+    vs_runner_fail (sender->runner, "what comes does not say what it is: put a parser in front of its end");
+    return G_SOURCE_REMOVE;
+  }
   if (!can_be_published (sender, caps)) {
     g_autofree gchar *reason = g_strdup_printf ("%s cannot be published: put an encoder in front of its end",
         gst_structure_get_name (gst_caps_get_structure (caps, 0)));
@@ -350,9 +354,9 @@ vs_sender_start (VsSender * sender)
 }
 
 void
-vs_sender_stop (VsSender * sender)
+vs_sender_end (VsSender * sender)
 {
-  vs_runner_stop (sender->runner);
+  vs_runner_end (sender->runner);
 }
 
 /* The next buffer asks again. */

@@ -18,7 +18,7 @@ typedef struct
 VsSender *vs_sender_new (const VsPipelineConfig * config, VsRoom * room, GstClock * clock);
 void vs_sender_free (VsSender * sender);
 void vs_sender_start (VsSender * sender);
-void vs_sender_stop (VsSender * sender);
+void vs_sender_end (VsSender * sender);
 
 void vs_sender_room_up (VsSender * sender);
 void vs_sender_room_down (VsSender * sender);

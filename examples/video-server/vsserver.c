@@ -36,6 +36,22 @@ each_receiver (VsServer * server, void (*func) (VsReceiver * receiver))
     func (g_ptr_array_index (server->receivers, i));
 }
 
+static VsRunner *
+get_runner (VsServer * server, guint index, const VsPipelineConfig ** config)
+{
+  if (index < server->senders->len) {
+    VsSender *sender = g_ptr_array_index (server->senders, index);
+
+    *config = vs_sender_get_config (sender);
+    return vs_sender_get_runner (sender);
+  } else {
+    VsReceiver *receiver = g_ptr_array_index (server->receivers, index - server->senders->len);
+
+    *config = vs_receiver_get_config (receiver);
+    return vs_receiver_get_runner (receiver);
+  }
+}
+
 /* Tracks of others */
 
 /* A track may be free for a pipeline whose own one has gone. */
@@ -152,9 +168,10 @@ static gboolean
 stop_if_ended (gpointer data)
 {
   VsServer *server = data;
+  const VsPipelineConfig *config;
 
-  for (guint i = 0; i < server->receivers->len; i++) {
-    if (vs_runner_get_state (vs_receiver_get_runner (g_ptr_array_index (server->receivers, i))) == VS_ENDING)
+  for (guint i = 0; i < server->senders->len + server->receivers->len; i++) {
+    if (vs_runner_get_state (get_runner (server, i, &config)) == VS_ENDING)
       return G_SOURCE_CONTINUE;
   }
   server->stop_timer = 0;
@@ -168,7 +185,7 @@ vs_server_stop (VsServer * server, void (*done) (gpointer data), gpointer data)
 {
   server->done = done;
   server->done_data = data;
-  each_sender (server, vs_sender_stop);
+  each_sender (server, vs_sender_end);
   each_receiver (server, vs_receiver_end);
   server->stop_timer = g_timeout_add (STOP_POLL_MS, stop_if_ended, server);
 }
@@ -176,22 +193,6 @@ vs_server_stop (VsServer * server, void (*done) (gpointer data), gpointer data)
 /* What is told about it */
 
 static const gchar *const state_names[] = { "stopped", "running", "ending", "broken" };
-
-static VsRunner *
-get_runner (VsServer * server, guint index, const VsPipelineConfig ** config)
-{
-  if (index < server->senders->len) {
-    VsSender *sender = g_ptr_array_index (server->senders, index);
-
-    *config = vs_sender_get_config (sender);
-    return vs_sender_get_runner (sender);
-  } else {
-    VsReceiver *receiver = g_ptr_array_index (server->receivers, index - server->senders->len);
-
-    *config = vs_receiver_get_config (receiver);
-    return vs_receiver_get_runner (receiver);
-  }
-}
 
 gboolean
 vs_server_is_ready (GString * why, gpointer data)

@@ -251,6 +251,30 @@ def test_video_server_recordings(bench):
     check_at_least(sum(frames[1:]), 55, 'frames of the parts')
 
 
+def test_video_server_records_what_it_sends(bench):
+    """A pipeline that sends and writes a file as well: the file is whole after the end, also without a server."""
+    bench.url = 'ws://127.0.0.1:1'
+    port, file = free_port(), bench.temporary / 'own.mp4'
+    program = video_server(bench, settings(
+        bench, CAMERA % (160, 120) + ' ! x264enc tune=zerolatency key-int-max=15 ! h264parse ! tee name=t '
+        't. ! queue ! mp4mux ! filesink location=%s t. ! queue ! appsink name=sink' % file),
+        HTTP_LISTEN='127.0.0.1:%d' % port)
+    wait_up('http://127.0.0.1:%d/health' % port)
+    name = 'video_server_pipeline_buffers_total{pipeline="PIPELINE_0",direction="send"}'
+    wait_until(lambda: metrics('http://127.0.0.1:%d/metrics' % port)[name] > 20, 'frames', 60)
+    program.stop()
+    check_at_least(len(bench.probe_file(file)['times'][0]), 15, 'frames of the file')
+
+
+def test_video_server_without_caps(bench):
+    """A pipeline that does not say what it sends: told, and tried again."""
+    bench.url = 'ws://127.0.0.1:1'
+    program = video_server(bench, settings(
+        bench, 'fakesrc is-live=true do-timestamp=true sizetype=fixed datarate=50000 ! appsink name=sink'))
+    program.wait_printed('PIPELINE_0: what comes does not say what it is')
+    program.stop()
+
+
 def test_video_server_waits_for_tokens(bench):
     """The token server and the server are down at boot: it waits, and joins when they come."""
     server = bench.start_server()
