@@ -5,6 +5,7 @@
 
 #include "apphttp.h"
 #include "applog.h"
+#include "ksviewer.h"
 
 #define DEFAULT_LISTEN "127.0.0.1:3030"
 #define DEFAULT_NAMES "[A-Za-z0-9_.-]{1,64}"
@@ -51,14 +52,40 @@ read_pattern (AppSettings * settings, const gchar * name, const gchar * fallback
   return pattern;
 }
 
+static gboolean
+is_server_url (const gchar * url)
+{
+  static const gchar *const schemes[] = { "ws", "wss", NULL };
+  g_autoptr (GUri) uri = g_uri_parse (url, G_URI_FLAGS_NONE, NULL);
+
+  return uri != NULL && g_strv_contains (schemes, g_uri_get_scheme (uri)) && g_uri_get_host (uri) != NULL
+      && *g_uri_get_host (uri) != '\0';
+}
+
+static void
+check_file (AppSettings * settings, AppProblems * problems, const gchar * name, const gchar * folder,
+    const gchar * file)
+{
+  g_autofree gchar *path = g_build_filename (folder, file, NULL), *text = NULL;
+
+  if (g_file_test (path, G_FILE_TEST_IS_REGULAR))
+    return;
+  text = g_strdup_printf ("there is no %s", path);
+  add_problem (settings, problems, name, text);
+}
+
 static void
 read_viewer (KsConfig * config, AppSettings * settings, AppProblems * problems)
 {
   config->viewer = g_strdup (app_settings_get (settings, "VIEWER_FOLDER"));
   config->modules = g_strdup (app_settings_get (settings, "VIEWER_MODULES"));
-  if ((config->viewer == NULL) != (config->modules == NULL))
+  if ((config->viewer == NULL) != (config->modules == NULL)) {
     add_problem (settings, problems, config->viewer != NULL ? "VIEWER_MODULES" : "VIEWER_FOLDER",
         "VIEWER_FOLDER (the page) and VIEWER_MODULES (a folder node_modules with livekit-client) go together");
+  } else if (config->viewer != NULL) {
+    check_file (settings, problems, "VIEWER_FOLDER", config->viewer, "index.html");
+    check_file (settings, problems, "VIEWER_MODULES", config->modules, KS_VIEWER_MODULE);
+  }
   if (config->viewer != NULL && config->server_url == NULL)
     add_problem (settings, problems, "LIVEKIT_SERVER", "it is not set: the viewer must know where its server is");
 }
@@ -80,8 +107,7 @@ ks_config_read (AppSettings * settings, AppProblems * problems)
   if (!app_http_check_address (config->listen, &error))
     add_problem (settings, problems, "LISTEN", error->message);
   config->server_url = g_strdup (app_settings_get (settings, "LIVEKIT_SERVER"));
-  if (config->server_url != NULL && !g_str_has_prefix (config->server_url, "ws://")
-      && !g_str_has_prefix (config->server_url, "wss://"))
+  if (config->server_url != NULL && !is_server_url (config->server_url))
     add_problem (settings, problems, "LIVEKIT_SERVER", "a URL that begins with ws:// or wss:// is expected");
   config->rooms = read_pattern (settings, "ROOM_PATTERN", DEFAULT_NAMES, problems);
   config->identities = read_pattern (settings, "IDENTITY_PATTERN", DEFAULT_NAMES, problems);

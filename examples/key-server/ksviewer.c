@@ -16,7 +16,7 @@ static const struct
   {"/viewer.js", "viewer.js", "text/javascript; charset=utf-8"},
   {"/tile.js", "tile.js", "text/javascript; charset=utf-8"},
   {"/viewer.css", "viewer.css", "text/css; charset=utf-8"},
-  {"/livekit-client.js", "livekit-client/dist/livekit-client.umd.js", "text/javascript; charset=utf-8", TRUE},
+  {"/livekit-client.js", KS_VIEWER_MODULE, "text/javascript; charset=utf-8", TRUE},
 };
 
 struct _KsViewer

@@ -6,6 +6,9 @@
 
 G_BEGIN_DECLS
 
+/* What it needs of the folder of modules. */
+#define KS_VIEWER_MODULE "livekit-client/dist/livekit-client.umd.js"
+
 typedef struct _KsViewer KsViewer;
 
 /* @folder holds the page, @modules livekit-client. NULL with an error that names the file that is missing. */

@@ -113,6 +113,12 @@ def test_key_server_bad_settings(bench):
                  file + ': VIEWER_MODULES: VIEWER_FOLDER (the page) and VIEWER_MODULES'):
         check(text in printed, 'not told: %s in\n%s', text, printed)
     check_equal(len(printed.splitlines()), 6, 'problems in\n' + printed)
+    program = key_server(bench, 'API_KEY: a\nAPI_SECRET: b\nLIVEKIT_SERVER: "ws://"\nVIEWER_FOLDER: /nowhere\n'
+                         'VIEWER_MODULES: /nowhere\n')
+    check_equal(program.wait_end(), 2, 'exit code without a page')
+    for text in (':3: LIVEKIT_SERVER: a URL that begins', ':4: VIEWER_FOLDER: there is no /nowhere/index.html\n',
+                 ':5: VIEWER_MODULES: there is no /nowhere/livekit-client/'):
+        check(file + text in program.printed(), 'not told: %s in\n%s', text, program.printed())
     nothing = key_server(bench, 'LISTEN: 127.0.0.1:0\n')
     check_equal(nothing.wait_end(), 2, 'exit code without keys')
 
