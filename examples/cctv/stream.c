@@ -113,8 +113,8 @@ fail (CctvStream * stream, const gchar * text)
     stream->attempt = 0;
   }
   stream->n_failures++;
-  delay_ms = MAX (MIN_DELAY_MS, lk_backoff_delay_ms (stream->attempt++, (now - stream->first_failure_us) / 1000,
-          g_random_double ()));
+  delay_ms = lk_backoff_delay_ms (stream->attempt++, (now - stream->first_failure_us) / 1000, g_random_double ());
+  delay_ms = MAX (delay_ms, MIN_DELAY_MS);
   tell_failure (stream, text, delay_ms);
   stop (stream);
   stream->timer = g_timeout_add (delay_ms, try_again, stream);

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The camera gateway with real cameras (gst-rtsp-server), a real server and Chromium."""
 
+import contextlib
+import os
+import pathlib
+import re
 import signal
 import socket
+import threading
 import time
 import urllib.error
 import urllib.request
 
 from cctvbench import Cameras, Gateway, camera_text, layered, video, wait_frames, watch
-from harness import check, check_at_least, check_equal, let_pass, wait_until
+from harness import check, check_at_least, check_at_most, check_equal, let_pass, wait_until
 from lkserver import free_ports
 
 GARBAGE = camera_text(320, 180, 200).replace('! rtph264pay', '! video/x-h264,stream-format=byte-stream '
@@ -156,6 +161,67 @@ def test_cctv_alone(bench):
     check_equal(gateway.metric('stream_connects_total', camera='good', stream='0'), 1, 'connections to the good one')
     check_equal(gateway.get('/ready')[0], 200, '/ready')
     gateway.stop()
+
+
+def answer_all(bench, answer, again=b''):
+    """Something that is no camera: the same answer to everybody, then `again` now and then. Its port."""
+    pause = threading.Event()
+    listener = socket.create_server(('127.0.0.1', 0))
+    bench.stack.callback(listener.close)
+
+    def talk(peer):
+        with peer, contextlib.suppress(OSError):
+            peer.recv(4096)
+            peer.sendall(answer)
+            while again:
+                peer.sendall(again)
+                pause.wait(0.2)
+            while peer.recv(4096):
+                peer.sendall(answer)
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=talk, args=(listener.accept()[0],), daemon=True).start()
+    threading.Thread(target=accept, daemon=True).start()
+    return listener.getsockname()[1]
+
+
+def describe(sdp):
+    return (b'RTSP/1.0 200 OK\r\nCSeq: 2\r\nPublic: DESCRIBE, SETUP, PLAY\r\nContent-Type: application/sdp\r\n'
+            b'Content-Length: %d\r\n\r\n%s' % (len(sdp), sdp))
+
+
+def test_cctv_no_cameras(bench):
+    """Servers that speak no RTSP, too much of it, or nonsense: each is told, and none harms the gateway."""
+    bench.url = 'ws://127.0.0.1:1'
+    ports = {
+        'noise': answer_all(bench, os.urandom(65536)),
+        'http': answer_all(bench, b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'),
+        'endless-body': answer_all(bench, b'RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: 2000000000\r\n\r\n'),
+        'negative': answer_all(bench, b'RTSP/1.0 200 OK\r\nCSeq: -1\r\nContent-Length: -1\r\n\r\n'),
+        'no-sdp': answer_all(bench, describe(os.urandom(2000))),
+        'odd-sdp': answer_all(bench, describe(b'v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/0\r\na=fmtp:96 '
+                                              b'sprop-parameter-sets=%%%;;=\r\nm=video -1 RTP/AVP\r\nm=\r\n')),
+        'login': answer_all(bench, b'RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\nWWW-Authenticate: Digest realm="'
+                            + b'x' * 30000 + b'", nonce=""\r\n\r\n'),
+        'elsewhere': answer_all(bench, b'RTSP/1.0 302 Found\r\nCSeq: 1\r\nLocation: file:///etc/passwd\r\n\r\n'),
+    }
+    gateway = Gateway(bench, {'cameras': [
+        {'id': name, 'url': 'rtsp://127.0.0.1:%d/' % port, 'user': 'joe', 'password': 'hushhush'}
+        for name, port in ports.items()]})
+    for name in ports:
+        gateway.wait_log('camera %s, stream 0:' % name, 60)
+    wait_until(lambda: all(gateway.metric('stream_failures_total', camera=name, stream='0') > 1 for name in ports),
+               'each is tried again', 120)
+    wait_until(lambda: 'camera http, stream 0: Could not read from resource. Attempt 5,' in gateway.text(), 'five attempts')
+    attempts = re.findall(r'camera http, .* Attempt (\d+),', gateway.text())
+    check_equal(attempts, [str(i + 1) for i in range(len(attempts))], 'attempts')
+    memory = int(re.search(r'VmRSS:\s+(\d+)', pathlib.Path('/proc/%d/status' % gateway.process.pid).read_text())[1])
+    bench.note('%d MiB', memory // 1024)
+    check_at_most(memory, 512 * 1024, 'KiB of memory')
+    gateway.stop()
+    check('hushhush' not in gateway.text(), 'the password is in the log')
 
 
 def test_cctv_server_back(bench):
