@@ -17,6 +17,8 @@
 #define CHECK_MS 1000
 /* Cameras that start together start so long after each other: a hundred of them at once would hold up the main loop. */
 #define START_MS 50
+/* Goodbye takes two seconds at most; a camera's connection that does not end is not waited for. */
+#define STOP_MS 10000
 /* How often the server is asked for viewers whose webhook was missed. */
 #define ROOMS_EVERY 15          /* checks */
 
@@ -29,7 +31,7 @@ struct _CctvGateway
   CctvLeases *leases;           /* NULL = all cameras are ours */
   CctvRooms *rooms;
   AppHttp *http;
-  guint timer, start_timer, n_checks;
+  guint timer, start_timer, stop_timer, n_checks;
   guint n_webhooks, n_forged_webhooks, n_reloads, n_failed_reloads;
 
   void (*stopped) (gpointer data);      /* not NULL: it ends */
@@ -358,6 +360,21 @@ cctv_gateway_reload (CctvGateway * gateway)
   reconcile (gateway);
 }
 
+static gboolean
+on_stop_timeout (gpointer data)
+{
+  CctvGateway *gateway = data;
+  GHashTableIter iter;
+  gpointer id;
+
+  gateway->stop_timer = 0;
+  g_hash_table_iter_init (&iter, gateway->stopping);
+  while (g_hash_table_iter_next (&iter, &id, NULL))
+    app_warning ("camera %s: does not end", (const gchar *) id);
+  gateway->stopped (gateway->stopped_data);
+  return G_SOURCE_REMOVE;
+}
+
 void
 cctv_gateway_stop (CctvGateway * gateway, void (*stopped) (gpointer data), gpointer data)
 {
@@ -369,11 +386,20 @@ cctv_gateway_stop (CctvGateway * gateway, void (*stopped) (gpointer data), gpoin
     stop_run (gateway, gateway->runs->len - 1);
   if (g_hash_table_size (gateway->stopping) == 0)
     stopped (data);
+  else
+    gateway->stop_timer = g_timeout_add (STOP_MS, on_stop_timeout, gateway);
+}
+
+gboolean
+cctv_gateway_has_ended (CctvGateway * gateway)
+{
+  return g_hash_table_size (gateway->stopping) == 0;
 }
 
 void
 cctv_gateway_free (CctvGateway * gateway)
 {
+  g_clear_handle_id (&gateway->stop_timer, g_source_remove);
   g_clear_pointer (&gateway->leases, cctv_leases_free);
   cctv_rooms_free (gateway->rooms);
   app_http_free (gateway->http);

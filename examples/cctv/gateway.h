@@ -15,8 +15,10 @@ typedef struct _CctvGateway CctvGateway;
 CctvGateway *cctv_gateway_new (const gchar * path, CctvSettings * settings, GError ** error);
 /* What is wrong is told, and what there was goes on. */
 void cctv_gateway_reload (CctvGateway * gateway);
-/* All cameras leave their rooms; then @stopped (@data) is called, and the gateway may be freed. */
+/* All cameras leave their rooms; then, or after ten seconds, @stopped (@data) is called, and the gateway may be freed. */
 void cctv_gateway_stop (CctvGateway * gateway, void (*stopped) (gpointer data), gpointer data);
+/* Whether all have: else threads of GStreamer still run. */
+gboolean cctv_gateway_has_ended (CctvGateway * gateway);
 void cctv_gateway_free (CctvGateway * gateway);
 guint cctv_gateway_get_port (CctvGateway * gateway);
 

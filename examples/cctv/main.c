@@ -2,6 +2,7 @@
 /* livekit-cctv: RTSP cameras to LiveKit rooms, nothing transcoded. See docs/cctv.md. */
 
 #include <locale.h>
+#include <unistd.h>
 
 #include "applog.h"
 #include "appmain.h"
@@ -67,6 +68,7 @@ run (CctvSettings * settings)
   static const AppSignals signals = {.stop = on_stop,.reload = on_reload };
   g_autoptr (GError) error = NULL;
   App app = { NULL, NULL };
+  gboolean has_ended;
 
   app.gateway = cctv_gateway_new (opt_files[0], settings, &error);
   if (app.gateway == NULL) {
@@ -78,8 +80,12 @@ run (CctvSettings * settings)
   app_info ("%u cameras, port %u", settings->cameras->len, cctv_gateway_get_port (app.gateway));
   app_notify ("READY=1");
   g_main_loop_run (app.loop);
+  has_ended = cctv_gateway_has_ended (app.gateway);
   cctv_gateway_free (app.gateway);
   g_main_loop_unref (app.loop);
+  /* nothing may be taken from under threads that still run */
+  if (!has_ended)
+    _exit (1);
   return 0;
 }
 

@@ -48,7 +48,7 @@ struct _CctvSource
 
   /* lock */
   GMutex lock;
-  gboolean is_stopped;
+  gboolean is_stopped, is_down;
   CctvSourceCounters counters;
 
   /* streaming thread of video, of audio */
@@ -66,11 +66,9 @@ source_ref (CctvSource * source)
   return source;
 }
 
-static void
-source_unref (gpointer data)
+void
+cctv_source_unref (CctvSource * source)
 {
-  CctvSource *source = data;
-
   if (!g_atomic_ref_count_dec (&source->ref_count))
     return;
   gst_object_unref (source->pipeline);
@@ -80,6 +78,12 @@ source_unref (gpointer data)
   cctv_gop_clear (&source->gop);
   g_mutex_clear (&source->lock);
   g_free (source);
+}
+
+static void
+source_unref (gpointer data)
+{
+  cctv_source_unref (data);
 }
 
 static void
@@ -421,6 +425,9 @@ take_down (GstElement * bin, gpointer data)
   gst_element_set_state (bin, GST_STATE_NULL);
   gst_bin_remove (GST_BIN (source->pipeline), bin);
   g_clear_pointer (&source->bin, gst_object_unref);
+  g_mutex_lock (&source->lock);
+  source->is_down = TRUE;
+  g_mutex_unlock (&source->lock);
 }
 
 void
@@ -432,7 +439,18 @@ cctv_source_stop (CctvSource * source)
   unlink_from (source->video_pad, source->bin);
   unlink_from (source->audio_pad, source->bin);
   gst_element_set_locked_state (source->bin, TRUE);
-  gst_element_call_async (source->bin, take_down, source, source_unref);
+  gst_element_call_async (source->bin, take_down, source_ref (source), source_unref);
+}
+
+gboolean
+cctv_source_is_down (CctvSource * source)
+{
+  gboolean is_down;
+
+  g_mutex_lock (&source->lock);
+  is_down = source->is_down;
+  g_mutex_unlock (&source->lock);
+  return is_down;
 }
 
 gboolean

@@ -25,8 +25,11 @@ typedef struct
 CctvSource *cctv_source_new (const CctvCamera * camera, guint stream, GstBin * pipeline, GstPad * video_pad,
     GstPad * audio_pad);
 gboolean cctv_source_start (CctvSource * source);
-/* Takes the elements down in another thread, the pads are free at once. Frees @source. */
+/* Takes the elements down in another thread, the pads are free at once. */
 void cctv_source_stop (CctvSource * source);
+/* Whether that is done. rtspsrc waits for the end of a message that it has begun to read, which some never send. */
+gboolean cctv_source_is_down (CctvSource * source);
+void cctv_source_unref (CctvSource * source);
 gboolean cctv_source_has (CctvSource * source, GstObject * object);
 void cctv_source_get_counters (CctvSource * source, CctvSourceCounters * counters);
 

@@ -11,6 +11,8 @@
 /* After so long without a fault a new fault is the first. */
 #define FORGIVEN (30 * G_TIME_SPAN_SECOND)
 #define MIN_DELAY_MS 500
+/* How often it is looked whether the last connection has ended. */
+#define ENDING_MS 50
 /* Viewers see nothing without one. Told once for each connection. */
 #define KEY_FRAME_OVERDUE (30 * G_TIME_SPAN_SECOND)
 
@@ -22,7 +24,9 @@ struct _CctvStream
   GstBin *pipeline;             /* NULL = detached */
   GstPad *video_pad, *audio_pad;
   CctvSource *source;           /* or NULL */
-  gboolean is_wanted, overdue_told;
+  CctvSource *ending;           /* the one before, or NULL */
+  gint64 ending_since_us;
+  gboolean is_wanted, overdue_told, ending_told;
   gint64 started_us;            /* the source */
   guint timer;
   guint attempt;
@@ -50,6 +54,7 @@ void
 cctv_stream_free (CctvStream * stream)
 {
   cctv_stream_detach (stream);
+  g_clear_pointer (&stream->ending, cctv_source_unref);
   g_free (stream);
 }
 
@@ -78,7 +83,11 @@ stop (CctvStream * stream)
   add_counters (&stream->before, &counters);
   stream->checked_frames = stream->checked_latency_us = 0;
   stream->latency_s = 0;
-  g_clear_pointer (&stream->source, cctv_source_stop);
+  cctv_source_stop (stream->source);
+  g_clear_pointer (&stream->ending, cctv_source_unref);
+  stream->ending = g_steal_pointer (&stream->source);
+  stream->ending_since_us = g_get_monotonic_time ();
+  stream->ending_told = FALSE;
 }
 
 static gboolean
@@ -120,9 +129,27 @@ fail (CctvStream * stream, const gchar * text)
   stream->timer = g_timeout_add (delay_ms, try_again, stream);
 }
 
+/* One after the other: else a camera that keeps its connections busy would have any number of them. */
+static gboolean
+must_wait_for_end (CctvStream * stream)
+{
+  if (stream->ending && cctv_source_is_down (stream->ending))
+    g_clear_pointer (&stream->ending, cctv_source_unref);
+  if (stream->ending && !stream->ending_told && g_get_monotonic_time () - stream->ending_since_us > SILENCE) {
+    stream->ending_told = TRUE;
+    app_warning ("camera %s, stream %u: its last connection does not end; there is no other until it does",
+        stream->camera->id, stream->index);
+  }
+  return stream->ending != NULL;
+}
+
 static void
 start (CctvStream * stream)
 {
+  if (must_wait_for_end (stream)) {
+    stream->timer = g_timeout_add (ENDING_MS, try_again, stream);
+    return;
+  }
   stream->source = cctv_source_new (stream->camera, stream->index, stream->pipeline, stream->video_pad,
       stream->audio_pad);
   stream->started_us = g_get_monotonic_time ();

@@ -224,6 +224,19 @@ def test_cctv_no_cameras(bench):
     check('hushhush' not in gateway.text(), 'the password is in the log')
 
 
+def test_cctv_endless_header(bench):
+    """A camera whose answer never ends: it has one connection at a time, and does not keep the gateway from its end."""
+    bench.url = 'ws://127.0.0.1:1'
+    port = answer_all(bench, b'RTSP/1.0 200 OK\r\nX: ', b'x')
+    gateway = Gateway(bench, {'cameras': [{'id': 'endless', 'url': 'rtsp://127.0.0.1:%d/' % port}]})
+    gateway.wait_log('camera endless, stream 0: Nothing comes', 60)
+    gateway.wait_log('camera endless, stream 0: its last connection does not end', 60)
+    check_equal(gateway.metric('stream_connects_total', camera='endless', stream='0'), 1, 'connections')
+    gateway.signal(signal.SIGTERM)
+    check_equal(gateway.process.wait(60), 1, 'exit code')
+    check('camera endless: does not end' in gateway.text(), 'it is not told')
+
+
 def test_cctv_server_back(bench):
     """The server is killed and comes back, with the cameras in it."""
     server = bench.start_server()
