@@ -4,7 +4,7 @@
 import re
 import subprocess
 
-from harness import check, check_at_least, check_equal, wait_until
+from harness import check, check_equal, wait_until
 from programs import Program
 
 
@@ -52,7 +52,7 @@ def test_endless_stream_room(bench):
 
 
 def test_endless_stream_sink(bench):
-    """Decoded, into a sink as a video device would be: frames without end, in order of time."""
+    """Decoded, into a sink as a video device would be: frames without end."""
     file = make_file(bench, 'yard.mkv', VIDEO, 'vp8enc deadline=1 ! matroskamux !')
     output = bench.temporary / 'frames.gray'
     program = endless(bench, '%s=video/x-raw,format=GRAY8 ! filesink sync=true buffer-mode=unbuffered location=%s' % (
@@ -60,7 +60,6 @@ def test_endless_stream_sink(bench):
     wait_until(lambda: output.exists() and output.stat().st_size > 3 * 45 * 320 * 240, 'three rounds', 60)
     check('starts again' not in program.printed(), 'it does not play on: %s', program.printed())
     program.stop()
-    check_at_least(output.stat().st_size, 3 * 45 * 320 * 240, 'bytes')
 
 
 def test_endless_stream_bad_arguments(bench):
