@@ -5,6 +5,7 @@
 const { Room, RoomEvent, Track } = window.LivekitClient;
 const tiles = new Map();  // sid of a track -> Tile
 let room = null;
+let isJoining = false;  // a second press of the button would be a second viewer
 
 function element(id) {
   return document.getElementById(id);
@@ -84,6 +85,10 @@ function leave() {
 }
 
 async function join(roomName, name) {
+  if (isJoining || room) {
+    return;
+  }
+  isJoining = true;
   showState('joining …');
   try {
     const { server_url: url, participant_token: token } = await askForToken(roomName, name);
@@ -96,6 +101,8 @@ async function join(roomName, name) {
   } catch (error) {
     leave();
     showState(`cannot join: ${error.message}`);
+  } finally {
+    isJoining = false;
   }
 }
 

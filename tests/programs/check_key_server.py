@@ -157,7 +157,7 @@ def test_viewer_browser(bench):
     page.call('screenshot', str(bench.folder / 'entry.png'))
     page.call('fill', '#room', bench.room)
     page.call('fill', '#name', 'Ann')
-    page.call('click', '#entry button')
+    page.call('clickTwice', '#entry button')
     wait_until(lambda: len(page.call('texts', '.tile')) == 3, 'three tracks are shown', 30)
     check_equal(sorted(page.call('texts', '.who')), ['yard · yard-0', 'yard · yard-1', 'yard · yard-2'], 'names')
     wait_until(lambda: all('frames/s' in text and '0×0' not in text for text in page.call('texts', '.video .figures'))

@@ -45,6 +45,10 @@ const steps = {
   },
   resize: (width, height) => page.setViewportSize({ width, height }),
   click: (selector) => page.click(selector, { timeout: 10000 }),
+  clickTwice: (selector) => page.$eval(selector, (one) => {
+    one.click();
+    one.click();
+  }),
   fill: (selector, text) => page.fill(selector, text, { timeout: 10000 }),
   choose: (selector, value) => page.selectOption(selector, value, { timeout: 10000 }),
   texts: (selector) => page.$$eval(selector, (all) => all.filter((one) => one.checkVisibility())
