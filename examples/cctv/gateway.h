@@ -15,7 +15,8 @@ typedef struct _CctvGateway CctvGateway;
 CctvGateway *cctv_gateway_new (const gchar * path, CctvSettings * settings, GError ** error);
 /* What is wrong is told, and what there was goes on. */
 void cctv_gateway_reload (CctvGateway * gateway);
-/* All cameras leave their rooms; then, or after ten seconds, @stopped (@data) is called, and the gateway may be freed. */
+/* All cameras leave their rooms; then, or after ten seconds, @stopped (@data) is called, and the gateway may be
+ * freed. */
 void cctv_gateway_stop (CctvGateway * gateway, void (*stopped) (gpointer data), gpointer data);
 /* Whether all have: else threads of GStreamer still run. */
 gboolean cctv_gateway_has_ended (CctvGateway * gateway);

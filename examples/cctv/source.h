@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* source: one RTSP connection: what the camera sends, depayloaded, into the pads of a livekitsink.
  *
- * It runs once. Errors come on the pipeline's bus from an element that cctv_source_has(); the end of the stream is one of
- * them. All functions: main thread. */
+ * It runs once. Errors come on the pipeline's bus from an element that cctv_source_has(); the end of the stream is one
+ * of them. All functions: main thread. */
 #pragma once
 
 #include "settings.h"

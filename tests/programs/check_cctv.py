@@ -214,7 +214,7 @@ def test_cctv_no_cameras(bench):
         gateway.wait_log('camera %s, stream 0:' % name, 60)
     wait_until(lambda: all(gateway.metric('stream_failures_total', camera=name, stream='0') > 1 for name in ports),
                'each is tried again', 120)
-    wait_until(lambda: 'camera http, stream 0: Could not read from resource. Attempt 5,' in gateway.text(), 'five attempts')
+    gateway.wait_log('camera http, stream 0: Could not read from resource. Attempt 5,', 60)
     attempts = re.findall(r'camera http, .* Attempt (\d+),', gateway.text())
     check_equal(attempts, [str(i + 1) for i in range(len(attempts))], 'attempts')
     memory = int(re.search(r'VmRSS:\s+(\d+)', pathlib.Path('/proc/%d/status' % gateway.process.pid).read_text())[1])
@@ -289,7 +289,8 @@ def test_cctv_formats_browser(bench):
 def test_cctv_replay(bench):
     """A camera that makes a key frame every forty seconds: who comes in between has a picture, and so has the next."""
     bench.start_server()
-    cameras = Cameras(bench, 'cameras', {'/one': camera_text(320, 180, 100).replace('key-int-max=25', 'key-int-max=1000')})
+    text = camera_text(320, 180, 100).replace('key-int-max=25', 'key-int-max=1000')
+    cameras = Cameras(bench, 'cameras', {'/one': text})
     gateway = Gateway(bench, {'cameras': [{'id': 'one', 'url': cameras.url('/one'), 'audio': False}]})
     gateway.wait_state('one', 'publishing')
     wait_until(lambda: gateway.metric('stream_received_frames_total', camera='one', stream='0') > 50, 'frames')

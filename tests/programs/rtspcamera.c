@@ -4,8 +4,8 @@
  *     rtspcamera [--port N] [--user NAME --password TEXT] PATH=LAUNCH...
  *
  * Prints {"event":"listening","port":N}, then a line for each connection that is made ("open") and ended ("closed").
- * The raw pictures that leave an element called "clock" carry the time of day in milliseconds, modulo 2^24; what leaves one
- * called "spoil" is rubbish. Ends with its standard input. */
+ * The raw pictures that leave an element called "clock" carry the time of day in milliseconds, modulo 2^24; what leaves
+ * one called "spoil" is rubbish. Ends with its standard input. */
 #include <glib-unix.h>
 #include <gst/rtsp-server/rtsp-server.h>
 #include <stdio.h>

@@ -112,8 +112,8 @@ GST_END_TEST;
 /* The part behind the first @ is no host: rtspsrc would tell it when it looks for it. */
 GST_START_TEST (test_urls_that_are_none)
 {
-  static const gchar *const urls[] = { "rtsp://joe:hid@den@cam/1", "rtsp://joe:hid/den@cam/1", "rtsp://joe:hid#den@cam/1",
-    "rtspx://cam/1", "rtsp-sdp://v=0", "rtsp://", "rtsp:///1", "//cam/1", "cam", "" };
+  static const gchar *const urls[] = { "rtsp://joe:hid@den@cam/1", "rtsp://joe:hid/den@cam/1",
+    "rtsp://joe:hid#den@cam/1", "rtspx://cam/1", "rtsp-sdp://v=0", "rtsp://", "rtsp:///1", "//cam/1", "cam", "" };
 
   for (guint i = 0; i < G_N_ELEMENTS (urls); i++) {
     g_autoptr (AppProblems) problems = app_problems_new ();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tests of leases against what is no Redis, or one that answers something else. With a real one: check_cctv_service.py. */
+/* Tests of leases against what is no Redis, or one that answers something else. With a real one:
+ * check_cctv_service.py. */
 
 #include <gio/gio.h>
 #include <gst/check/gstcheck.h>

@@ -242,8 +242,8 @@ GST_END_TEST;
 
 GST_START_TEST (test_key_files_that_are_none)
 {
-  static const gchar *const texts[] = { "", "devkey\n", "devkey:\n", "devkey: ''\n", "'': secret\n", "devkey: [secret]\n",
-    "- devkey: secret\n", "devkey: {secret: 1}\n" };
+  static const gchar *const texts[] = { "", "devkey\n", "devkey:\n", "devkey: ''\n", "'': secret\n",
+    "devkey: [secret]\n", "- devkey: secret\n", "devkey: {secret: 1}\n" };
   g_autoptr (AppProblems) nowhere = app_problems_new ();
 
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++) {

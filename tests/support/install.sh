@@ -169,7 +169,8 @@ build_mediamtx () {
     --no-package-lock "hls.js@$HLS_JS_VERSION"
   cp "$cache/mediamtx-npm/node_modules/hls.js/dist/hls.min.js" "$cache/mediamtx/internal/servers/hls/"
   mkdir -p "$cache/bin"
-  quietly "$cache/mediamtx.log" env GOTOOLCHAIN=local CGO_ENABLED=0 "$go" -C "$cache/mediamtx" build -o "$cache/bin/mediamtx" .
+  quietly "$cache/mediamtx.log" env GOTOOLCHAIN=local CGO_ENABLED=0 "$go" -C "$cache/mediamtx" build \
+    -o "$cache/bin/mediamtx" .
   rm -rf "${cache:?}/mediamtx" "${cache:?}/mediamtx-npm"
 }
 
