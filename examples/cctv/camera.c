@@ -20,6 +20,8 @@ struct _CctvRun
   gint64 alone_since_us;        /* 0 = not alone, or not connected */
   gint64 unwatched_since_us[CCTV_MAX_STREAMS];  /* 0 = watched, or not known yet */
   AppRestart *restart;
+  void (*displaced) (const gchar * id, gpointer data);
+  gpointer displaced_data;
   guint n_joins, n_reconnects, n_failures, round_trip_ms;
 
   void (*stopped) (gpointer data);      /* NULL = it goes on */
@@ -120,12 +122,14 @@ fail (CctvRun * run, const gchar * text)
 }
 
 static void
-on_failed (const GError * error, gpointer data)
+on_failed (const GError * error, gboolean is_displaced, gpointer data)
 {
   CctvRun *run = data;
 
   leave (run);
   fail (run, error->message);
+  if (is_displaced)
+    run->displaced (run->camera->id, run->displaced_data);
 }
 
 static const CctvSessionDelegate session_delegate = {
@@ -223,13 +227,16 @@ leave (CctvRun * run)
 /* --- from outside --- */
 
 CctvRun *
-cctv_run_new (CctvCamera * camera, CctvSettings * settings)
+cctv_run_new (CctvCamera * camera, CctvSettings * settings, void (*displaced) (const gchar * id, gpointer data),
+    gpointer data)
 {
   CctvRun *run = g_new0 (CctvRun, 1);
 
   run->camera = cctv_camera_ref (camera);
   run->settings = cctv_settings_ref (settings);
   run->restart = app_restart_new (join, run);
+  run->displaced = displaced;
+  run->displaced_data = data;
   for (guint i = 0; i < camera->n_streams; i++)
     run->streams[i] = cctv_stream_new (camera, i);
   join (run);

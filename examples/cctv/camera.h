@@ -32,7 +32,9 @@ typedef struct
   gdouble round_trip_s;         /* of the signalling, 0 = not known */
 } CctvStatus;
 
-CctvRun *cctv_run_new (CctvCamera * camera, CctvSettings * settings);
+/* @displaced is called when somebody else has joined under the camera's name; it may stop the run. */
+CctvRun *cctv_run_new (CctvCamera * camera, CctvSettings * settings,
+    void (*displaced) (const gchar * id, gpointer data), gpointer data);
 CctvCamera *cctv_run_get_camera (CctvRun * run);
 /* Leaves the room; @stopped (@data) is called later, when that is done and @run is freed. */
 void cctv_run_stop (CctvRun * run, void (*stopped) (gpointer data), gpointer data);

@@ -81,6 +81,20 @@ is_ours (CctvGateway * gateway, const gchar * id)
   return gateway->leases == NULL || cctv_leases_has (gateway->leases, id);
 }
 
+/* Another participant is there under the camera's name. While Redis does not answer it is a gateway that took over the
+ * lease: both would throw each other out for ever. */
+static void
+on_displaced (const gchar * id, gpointer data)
+{
+  CctvGateway *gateway = data;
+
+  if (gateway->stopped || gateway->leases == NULL || cctv_leases_is_connected (gateway->leases))
+    return;
+  app_warning ("camera %s: another gateway has it now", id);
+  cctv_leases_forget (gateway->leases, id);
+  reconcile (gateway);
+}
+
 static CctvRun *
 find_run (CctvGateway * gateway, const gchar * id)
 {
@@ -126,7 +140,7 @@ start_next (gpointer data)
     return G_SOURCE_REMOVE;
   }
   app_info ("camera %s: starts, %u streams", camera->id, camera->n_streams);
-  g_ptr_array_add (gateway->runs, cctv_run_new (camera, gateway->settings));
+  g_ptr_array_add (gateway->runs, cctv_run_new (camera, gateway->settings, on_displaced, gateway));
   gateway->n_checks = 0;        /* a viewer may be there already */
   return G_SOURCE_CONTINUE;
 }

@@ -432,6 +432,14 @@ cctv_leases_has (CctvLeases * leases, const gchar * id)
   return has;
 }
 
+void
+cctv_leases_forget (CctvLeases * leases, const gchar * id)
+{
+  g_mutex_lock (&leases->lock);
+  g_hash_table_remove (leases->held, id);
+  g_mutex_unlock (&leases->lock);
+}
+
 gboolean
 cctv_leases_is_connected (CctvLeases * leases)
 {

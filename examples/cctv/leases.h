@@ -18,6 +18,8 @@ void cctv_leases_free (CctvLeases * leases);
 /* Which there are: strings, copied. */
 void cctv_leases_set_cameras (CctvLeases * leases, GPtrArray * ids);
 gboolean cctv_leases_has (CctvLeases * leases, const gchar * id);
+/* It is seen that another gateway has it. */
+void cctv_leases_forget (CctvLeases * leases, const gchar * id);
 gboolean cctv_leases_is_connected (CctvLeases * leases);
 
 G_END_DECLS

@@ -108,6 +108,15 @@ take_element_message (CctvSession * session, GstMessage * message)
     take_participant (session, structure);
 }
 
+static gboolean
+is_displaced (GstMessage * message)
+{
+  const GstStructure *details = NULL;
+
+  gst_message_parse_error_details (message, &details);
+  return details && g_strcmp0 (gst_structure_get_string (details, "reason"), "duplicate-identity") == 0;
+}
+
 static void
 take_error (CctvSession * session, GstMessage * message)
 {
@@ -121,7 +130,7 @@ take_error (CctvSession * session, GstMessage * message)
           && !gst_object_has_as_ancestor (GST_MESSAGE_SRC (message), GST_OBJECT (session->sink))))
     return;
   session->has_failed = TRUE;
-  session->delegate.failed (error, session->data);
+  session->delegate.failed (error, is_displaced (message), session->data);
 }
 
 static void

@@ -18,7 +18,8 @@ typedef struct
   void (*viewers_changed) (guint n_viewers, gpointer data);
   /* An error that is not the sink's; TRUE when it is taken care of. */
   gboolean (*stream_failed) (GstObject * origin, const GError * error, gpointer data);
-  void (*failed) (const GError * error, gpointer data);
+  /* @is_displaced: somebody else has joined as the camera. */
+  void (*failed) (const GError * error, gboolean is_displaced, gpointer data);
 } CctvSessionDelegate;
 
 /* NULL with an error when elements are missing or no token can be made. It is not running yet. */

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The camera gateway as a service: its configuration, its figures, several of them, ways through networks."""
 
+import contextlib
 import json
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -126,6 +128,63 @@ def test_cctv_leases(bench):
     second.stop()
     for log in bench.folder.glob('gateway*'):
         check('redispass' not in log.read_text(errors='replace'), 'the password is in %s', log)
+
+
+class Wire:
+    """A way to a port that can be cut."""
+
+    def __init__(self, bench, port):
+        self.target, self.ends = port, []
+        self.listener = socket.create_server(('127.0.0.1', 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+        bench.stack.callback(self.cut)
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near = self.listener.accept()[0]
+                far = socket.create_connection(('127.0.0.1', self.target))
+                self.ends += [near, far]
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=self.pass_on, args=pair, daemon=True).start()
+
+    @staticmethod
+    def pass_on(source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+
+    def cut(self):
+        for end in (self.listener, *self.ends):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+def test_cctv_leases_cut(bench):
+    """One of two gateways loses Redis: the other takes its camera when the lease has run out, and keeps it."""
+    bench.start_server()
+    redis = Redis(bench)
+    wire = Wire(bench, redis.port)
+    cameras = Cameras(bench, 'cameras', {'/one': camera_text(160, 90, 80)})
+
+    def gateway(name, port):
+        return Gateway(bench, {'redis': {'address': '127.0.0.1:%d' % port, 'password': 'redispass'},
+                               'pause-after': 3600, 'cameras': [{'id': 'one', 'url': cameras.url('/one')}]}, name)
+    first = gateway('gateway-1', wire.port)
+    first.wait_state('one', 'publishing')
+    second = gateway('gateway-2', redis.port)
+    wait_until(lambda: second.metric('redis_up') == 1, 'the second has Redis')
+    wire.cut()
+    second.wait_state('one', 'publishing', 60)
+    first.wait_log('camera one: another gateway has it now', 60)
+    wait_until(lambda: first.state('one') is None, 'the first has let it go', 60)
+    let_pass(5)  # longer than its first attempts to come back would take
+    check_equal((second.state('one'), second.metric('camera_failures_total', camera='one')), ('publishing', 0),
+                'state and failures of the second')
+    first.stop()
+    second.stop()
 
 
 def start_prometheus(bench, target):
