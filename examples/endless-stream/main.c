@@ -240,6 +240,26 @@ loop_free (gpointer data)
   g_free (loop);
 }
 
+/* Whether what stands behind the decoder can be made: else it would be tried again and again. */
+static void
+check_elements (Loop * loop, AppProblems * problems)
+{
+  g_autoptr (GstElementFactory) factory = gst_element_factory_find ("livekitsink");
+  g_autoptr (GError) error = NULL;
+  GstElement *bin;
+
+  if (loop->target == NULL) {
+    if (factory == NULL)
+      app_problems_add (problems, loop->path, "the element livekitsink is not installed (GST_PLUGIN_PATH)");
+    return;
+  }
+  bin = gst_parse_bin_from_description_full (loop->target, TRUE, NULL, GST_PARSE_FLAG_FATAL_ERRORS, &error);
+  if (bin != NULL)
+    gst_object_unref (gst_object_ref_sink (bin));
+  else
+    app_problems_add (problems, loop->path, "%s in \"%s\"", error->message, loop->target);
+}
+
 /* @text is FILE or FILE=TARGET. */
 static Loop *
 loop_new (const gchar * text, guint number, AppProblems * problems)
@@ -264,6 +284,8 @@ loop_new (const gchar * text, guint number, AppProblems * problems)
         "video_nr=10,11), or play into a room (--room)", equals + 1);
   if (equals == NULL && opt_room == NULL)
     app_problems_add (problems, loop->path, "where to? FILE=DEVICE, or --room");
+  else
+    check_elements (loop, problems);
   return loop;
 }
 

@@ -65,8 +65,8 @@ def test_endless_stream_sink(bench):
 def test_endless_stream_bad_arguments(bench):
     """Files, devices and rooms that are missing: all told, exit code 2."""
     file = make_file(bench, 'yard.mkv', VIDEO, 'vp8enc deadline=1 ! matroskamux !')
-    program = endless(bench, 'nothing.mp4=/dev/video-none', str(file))
+    program = endless(bench, 'nothing.mp4=/dev/video-none', str(file), '%s=nosink sync=true' % file)
     check_equal(program.wait_end(), 2, 'exit code')
     for text in ('nothing.mp4: there is no such file\n', 'nothing.mp4: there is no device /dev/video-none',
-                 '%s: where to?' % file):
+                 '%s: where to?' % file, '%s: no element "nosink" in "videoconvert ! nosink sync=true"\n' % file):
         check(text in program.printed(), 'not told: %s in\n%s', text, program.printed())

@@ -9,8 +9,8 @@
 
 #define PASSWORD "hushhush"
 
-/* Answers whatever it is asked with one text; closes the connection when that is empty. NULL: as Redis does for the only
- * gateway. */
+/* Answers whatever it is asked with one text; closes the connection when that is empty. NULL: as Redis does for the
+ * only gateway. */
 typedef struct
 {
   GSocketListener *listener;
