@@ -6,10 +6,16 @@
 #include <string.h>
 
 #define MAX_BODY_BYTES (64 * 1024)
+/* libsoup's own listener takes any number, for any time, and is deaf for ever after one that the limit of open files
+ * did not allow. */
+#define MAX_CONNECTIONS 128
+#define MAX_SILENCE_S 30
 
 struct _AppHttp
 {
   SoupServer *server;
+  GSocketService *service;
+  gint *n_connections;          /* atomic, and an atomic_rc_box: connections may live longer */
   guint port;
   const AppMonitor *monitor;
   gpointer monitor_data;
@@ -87,27 +93,55 @@ on_unknown_path (SoupServer * server, SoupServerMessage * message, const char *p
   app_http_answer_text (message, SOUP_STATUS_NOT_FOUND, "no such page");
 }
 
+static void
+on_connection_gone (gpointer data, GObject * connection)
+{
+  gint *n_connections = data;
+
+  g_atomic_int_add (n_connections, -1);
+  g_atomic_rc_box_release (n_connections);
+}
+
+/* One too many is closed. */
+static gboolean
+on_incoming (GSocketService * service, GSocketConnection * connection, GObject * source, gpointer data)
+{
+  AppHttp *http = data;
+  g_autoptr (GSocketAddress) local = g_socket_connection_get_local_address (connection, NULL);
+  g_autoptr (GSocketAddress) remote = g_socket_connection_get_remote_address (connection, NULL);
+
+  if (g_atomic_int_get (http->n_connections) >= MAX_CONNECTIONS)
+    return TRUE;
+  g_atomic_int_inc (http->n_connections);
+  g_object_weak_ref (G_OBJECT (connection), on_connection_gone, g_atomic_rc_box_acquire (http->n_connections));
+  g_socket_set_timeout (g_socket_connection_get_socket (connection), MAX_SILENCE_S);
+  soup_server_accept_iostream (http->server, G_IO_STREAM (connection), local, remote, NULL);
+  return TRUE;
+}
+
 AppHttp *
 app_http_new (const gchar * listen, GError ** error)
 {
-  g_autoptr (GSocketAddress) address = parse_address (listen, error);
+  g_autoptr (GSocketAddress) address = parse_address (listen, error), effective = NULL;
   g_autoptr (AppHttp) http = NULL;
   g_autoptr (GError) cause = NULL;
-  GSList *uris;
 
   if (address == NULL)
     return NULL;
   http = g_new0 (AppHttp, 1);
+  http->n_connections = g_atomic_rc_box_new0 (gint);
   http->server = soup_server_new ("server-header", "gst-livekit", NULL);
   soup_server_add_handler (http->server, NULL, on_unknown_path, NULL, NULL);
   soup_server_add_early_handler (http->server, NULL, on_early_request, NULL, NULL);
-  if (!soup_server_listen (http->server, address, 0, &cause)) {
+  http->service = g_socket_service_new ();
+  g_socket_listener_set_backlog (G_SOCKET_LISTENER (http->service), MAX_CONNECTIONS);
+  g_signal_connect (http->service, "incoming", G_CALLBACK (on_incoming), http);
+  if (!g_socket_listener_add_address (G_SOCKET_LISTENER (http->service), address, G_SOCKET_TYPE_STREAM,
+          G_SOCKET_PROTOCOL_TCP, NULL, &effective, &cause)) {
     g_set_error (error, cause->domain, cause->code, "cannot listen on %s: %s", listen, cause->message);
     return NULL;
   }
-  uris = soup_server_get_uris (http->server);
-  http->port = (guint) g_uri_get_port (uris->data);
-  g_slist_free_full (uris, (GDestroyNotify) g_uri_unref);
+  http->port = g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (effective));
   return g_steal_pointer (&http);
 }
 
@@ -116,8 +150,13 @@ app_http_free (AppHttp * http)
 {
   if (http == NULL)
     return;
+  g_signal_handlers_disconnect_by_data (http->service, http);
+  g_socket_service_stop (http->service);
+  g_socket_listener_close (G_SOCKET_LISTENER (http->service));
+  g_object_unref (http->service);
   soup_server_disconnect (http->server);
   g_object_unref (http->server);
+  g_atomic_rc_box_release (http->n_connections);
   g_free (http);
 }
 

@@ -203,6 +203,55 @@ GST_START_TEST (test_long_headers_are_refused)
 }
 GST_END_TEST;
 
+/* Opens more connections than are taken, and closes them again. In a thread, as exchange(). */
+static gpointer
+crowd (gpointer data)
+{
+  Exchange *e = data;
+  g_autoptr (GSocketClient) client = g_socket_client_new ();
+  g_autoptr (GPtrArray) connections = g_ptr_array_new_with_free_func (g_object_unref);
+
+  for (guint i = 0; i < 200; i++)
+    g_ptr_array_add (connections, g_socket_client_connect_to_host (client, "127.0.0.1", e->port, NULL, NULL));
+  for (guint i = 0; i < connections->len; i++) {
+    GSocketConnection *connection = g_ptr_array_index (connections, i);
+    gchar byte;
+
+    /* the last ones are closed at once */
+    g_socket_set_timeout (g_socket_connection_get_socket (connection), 20);
+    if (i >= 190 && g_input_stream_read (g_io_stream_get_input_stream (G_IO_STREAM (connection)), &byte, 1, NULL,
+            NULL) == 0)
+      g_string_append_c (e->answer, 'x');
+  }
+  g_main_loop_quit (e->loop);
+  return NULL;
+}
+
+GST_START_TEST (test_too_many_connections)
+{
+  gboolean ready = TRUE;
+  g_autoptr (AppHttp) http = start (&ready);
+  Exchange e = { app_http_get_port (http), NULL, FALSE, g_main_loop_new (NULL, FALSE), g_string_new (NULL) };
+  GThread *thread = g_thread_new ("crowd", crowd, &e);
+  gchar *answer;
+
+  g_main_loop_run (e.loop);
+  g_thread_join (thread);
+  g_main_loop_unref (e.loop);
+  answer = g_string_free (e.answer, FALSE);
+  fail_unless_equals_string (answer, "xxxxxxxxxx");
+  g_free (answer);
+  /* what they left is cleared away by and by */
+  while (TRUE) {
+    answer = get (http, "/health");
+    if (*answer != '\0')
+      break;
+    g_free (answer);
+  }
+  expect (answer, "200", "ok\n");
+}
+GST_END_TEST;
+
 GST_START_TEST (test_addresses)
 {
   static const gchar *const good[] = { "127.0.0.1:80", "[::1]:80", ":80", "80", "localhost:0" };
@@ -240,6 +289,8 @@ http_suite (void)
   tcase_add_test (http, test_long_bodies_are_refused);
   tcase_add_test (http, test_broken_requests);
   tcase_add_test (http, test_long_headers_are_refused);
+  tcase_set_timeout (http, 60);
+  tcase_add_test (http, test_too_many_connections);
   tcase_add_test (http, test_addresses);
   tcase_add_test (http, test_taken_port_is_told);
   return suite;
