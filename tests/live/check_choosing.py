@@ -246,6 +246,7 @@ def choose_quality_of(bench, codec, decoder):
     receiver.end()
 
 
+@in_long_runs
 def test_choose_quality_av1(bench):
     """Three pads of AV1: the size of what comes follows."""
     choose_quality_of(bench, 'av1', 'av1dec')

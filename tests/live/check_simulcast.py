@@ -83,6 +83,7 @@ def test_simulcast_vp9(bench):
     simulcast(bench, 'vp9', sizes=SMALL_SIZES)
 
 
+@in_long_runs
 def test_simulcast_av1(bench):
     """The same with AV1, which could have its layers in one stream."""
     bench.start_server()
