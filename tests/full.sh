@@ -56,7 +56,7 @@ phase_leaks () {
 }
 
 phase_live () {
-  run_tests gcc live-long --suite live-long
+  run_tests gcc live-long --suite live-long --suite programs-long
 }
 
 # All rows in full, with the soak of an hour; the table is left in build-test/faults.md.

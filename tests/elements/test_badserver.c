@@ -503,12 +503,12 @@ badserver_suite (void)
   TCase *t14 = tcase_create ("T14"), *t21 = tcase_create ("T21"), *t31 = tcase_create ("T31");
 
   suite_add_tcase (s, t14);
-  tcase_set_timeout (t14, 120);
+  tcase_set_timeout (t14, 60);
   tcase_add_loop_test (t14, test_t14_same_identity, 0, 2);
   suite_add_tcase (s, t21);
   tcase_add_loop_test (t21, test_t21_eos_while_reconnecting, 0, 2);
   suite_add_tcase (s, t31);
-  tcase_set_timeout (t31, 120);
+  tcase_set_timeout (t31, 60);
   tcase_add_loop_test (t31, test_t31_hostile_answers, 0, G_N_ELEMENTS (hostile));
   tcase_add_loop_test (t31, test_t31_hostile_offers, 0, G_N_ELEMENTS (hostile));
   tcase_add_loop_test (t31, test_t31_hostile_echoes, 0, G_N_ELEMENTS (echoes));

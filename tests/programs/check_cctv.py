@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 
 from cctvbench import Cameras, Gateway, camera_text, layered, video, wait_frames, watch
-from harness import check, check_at_least, check_at_most, check_equal, let_pass, wait_until
+from harness import check, check_at_least, check_at_most, check_equal, in_long_runs, let_pass, wait_until
 from lkserver import free_ports
 
 GARBAGE = camera_text(320, 180, 200).replace('! rtph264pay', '! video/x-h264,stream-format=byte-stream '
@@ -69,6 +69,7 @@ def test_cctv_layers_browser(bench):
     gateway.stop()
 
 
+@in_long_runs
 def test_cctv_pause_browser(bench):
     """Nobody watches: nothing is sent, and after a while nothing comes from the camera. Who comes has a picture."""
     bench.start_server()
@@ -121,6 +122,7 @@ def test_cctv_demand_browser(bench):
     gateway.stop()
 
 
+@in_long_runs
 def test_cctv_missed_webhook(bench):
     """On demand: a viewer who was there before the gateway is found without a webhook."""
     bench.start_server()
@@ -192,6 +194,7 @@ def describe(sdp):
             b'Content-Length: %d\r\n\r\n%s' % (len(sdp), sdp))
 
 
+@in_long_runs
 def test_cctv_no_cameras(bench):
     """Servers that speak no RTSP, too much of it, or nonsense: each is told, and none harms the gateway."""
     bench.url = 'ws://127.0.0.1:1'
@@ -224,6 +227,7 @@ def test_cctv_no_cameras(bench):
     check('hushhush' not in gateway.text(), 'the password is in the log')
 
 
+@in_long_runs
 def test_cctv_endless_header(bench):
     """A camera whose answer never ends: it has one connection at a time, and does not keep the gateway from its end."""
     bench.url = 'ws://127.0.0.1:1'
@@ -259,6 +263,7 @@ def test_cctv_server_back(bench):
     gateway.stop()
 
 
+@in_long_runs
 def test_cctv_formats_browser(bench):
     """A camera with a password, over UDP, with AAC; one with G.711: Chromium sees and hears both."""
     bench.start_server()

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from cctvbench import Cameras, Gateway, MediaMtx, camera_text, cpu_seconds
-from harness import check_equal, let_pass, percentile, wait_until
+from harness import check_equal, in_long_runs, let_pass, percentile, wait_until
 
 N_CAMERAS = int(os.environ.get('CCTV_CAMERAS', '20'))
 HERE = pathlib.Path(__file__).resolve().parent
@@ -84,6 +84,7 @@ def cameras_of(media):
     return [{'id': name, 'url': media.url(name)} for name in names()]
 
 
+@in_long_runs
 def test_cctv_grid_browser(bench):
     """Many cameras of MediaMTX in one grid of Chromium; MediaMTX and the server are killed and come back."""
     server = bench.start_server()

@@ -14,7 +14,7 @@ import urllib.parse
 import urllib.request
 
 from cctvbench import Cameras, Gateway, Redis, camera_text, layered
-from harness import check, check_equal, let_pass, wait_until
+from harness import check, check_equal, in_long_runs, let_pass, wait_until
 from lkserver import die_with_parent, free_ports
 
 
@@ -162,6 +162,7 @@ class Wire:
             end.close()
 
 
+@in_long_runs
 def test_cctv_leases_cut(bench):
     """One of two gateways loses Redis: the other takes its camera when the lease has run out, and keeps it."""
     bench.start_server()
