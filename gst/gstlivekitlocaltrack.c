@@ -196,8 +196,9 @@ has_size (GstLiveKitLocalTrack * track, const Member * member)
   return track->kind != LK_TRACK_VIDEO || track->members->len == 1 || area (member) > 0;
 }
 
+/* How many are known. @unsized_too: also those that will not tell their size. */
 static guint
-update_formats (GstLiveKitLocalTrack * track)
+update_formats (GstLiveKitLocalTrack * track, gboolean unsized_too)
 {
   guint n_known = 0;
 
@@ -205,7 +206,7 @@ update_formats (GstLiveKitLocalTrack * track)
     Member *member = get_member (track, i);
 
     member->is_known = gst_livekit_layer_get_format_in_loop (member->layer, &member->format)
-        && has_size (track, member);
+        && (unsized_too || has_size (track, member));
     n_known += member->is_known;
   }
   return n_known;
@@ -215,8 +216,8 @@ static void
 warn_of_shapes (GstLiveKitLocalTrack * track, const Member * a, const Member * b)
 {
   const GstLiveKitLayerFormat *f = &a->format, *g = &b->format;
-  gboolean same_aspect = ABS ((gint64) f->width * g->height - (gint64) g->width * f->height) * 50
-      <= (gint64) f->width * g->height;
+  gdouble width = (gdouble) f->width * g->height;
+  gboolean same_aspect = ABS (width - (gdouble) g->width * f->height) * 50 <= width;
 
   /* Viewers ask for a height; the picture jumps where the aspect differs. */
   if (f->height == g->height || !same_aspect)
@@ -235,6 +236,12 @@ check_pair (GstLiveKitLocalTrack * track, const Member * a, const Member * b, GE
     g_set_error (error, LK_ERROR, LK_ERROR_PUBLISH,
         "The layers of the track '%s' have different codecs: %s is %s, %s is %s.", track->group, name,
         a->format.codec->encoding_name, other, b->format.codec->encoding_name);
+    return FALSE;
+  }
+  if (area (a) == 0 && area (b) == 0) {
+    g_set_error (error, LK_ERROR, LK_ERROR_PUBLISH,
+        "Nothing tells the sizes of two layers of the track '%s': the caps of %s and %s need width and height.",
+        track->group, name, other);
     return FALSE;
   }
   if (a->format.width == b->format.width && a->format.height == b->format.height) {
@@ -476,12 +483,10 @@ open_section (GstLiveKitLocalTrack * track, const gchar * stream, GError ** erro
 }
 
 static gboolean
-must_wait (GstLiveKitLocalTrack * track, guint n_known)
+must_wait (GstLiveKitLocalTrack * track)
 {
   gint64 now = g_get_monotonic_time ();
 
-  if (n_known == track->members->len)
-    return FALSE;
   if (track->wait_until_us == 0)
     track->wait_until_us = now + GST_LIVEKIT_LAYER_WAIT_MS * G_TIME_SPAN_MILLISECOND;
   return now < track->wait_until_us;
@@ -516,11 +521,18 @@ gst_livekit_local_track_publish (GstLiveKitLocalTrack * track, LkRoom * room, Gs
   lk_loop_assert_current (track->loop);
   if (track->section || track->is_forbidden)
     return GST_LIVEKIT_PUBLISH_NOTHING;
-  n_known = update_formats (track);
-  if (n_known == 0 || first_known (track)->format.codec == track->refused_codec)
+  n_known = update_formats (track, FALSE);
+  if (n_known < track->members->len) {
+    if (update_formats (track, TRUE) == 0)
+      return GST_LIVEKIT_PUBLISH_NOTHING;
+    if (must_wait (track))
+      return GST_LIVEKIT_PUBLISH_LATER;
+    /* What has a size goes ahead. Where nothing has, one is enough to be the track. */
+    if (n_known > 0)
+      update_formats (track, FALSE);
+  }
+  if (first_known (track)->format.codec == track->refused_codec)
     return GST_LIVEKIT_PUBLISH_NOTHING;
-  if (must_wait (track, n_known))
-    return GST_LIVEKIT_PUBLISH_LATER;
   if (!check_layers (track, &error)) {
     if (g_strcmp0 (track->complaint, error->message) != 0)
       gst_livekit_local_track_fail (track, room, error);
@@ -580,7 +592,7 @@ gst_livekit_local_track_admit (GstLiveKitLocalTrack * track, GstLiveKitLayer * l
   lk_loop_assert_current (track->loop);
   if (track->section == NULL || member->slot != NO_SLOT)
     return FALSE;
-  update_formats (track);
+  update_formats (track, FALSE);
   if (!member->is_known || member->format.codec != track->codec || !check_layers (track, NULL))
     return FALSE;
   member->slot = free_slot (track, member);
