@@ -385,7 +385,11 @@ gst_livekit_session_pad_added_in_loop (GstLiveKitSession * session, GstLiveKitPe
   } else if (sid) {
     gst_livekit_peer_release_pad (pad, FALSE);
   } else {
+    GstPad *older = g_hash_table_lookup (session->waiting_pads, mid);
+
     GST_DEBUG_OBJECT (session->element, "stream before its track mid=%s", mid);
+    if (older)
+      gst_livekit_peer_release_pad (older, FALSE);
     g_hash_table_replace (session->waiting_pads, g_strdup (mid), gst_object_ref (pad));
   }
 }
