@@ -8,44 +8,17 @@ Logs of a test are in FOLDER/live-logs/NAME. `sh tests/run.sh` has installed wha
 LIVEKIT_SERVER names one), Chromium, Node.js with livekit-client and playwright-core, the Python SDK, ffprobe.
 """
 
-import argparse
-import os
 import pathlib
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from runner import find_tests, run_test  # noqa: E402
+from runner import main  # noqa: E402
 
 MODULES = ['check_harness', 'check_loopback', 'check_browser', 'check_sdk', 'check_refusals', 'check_files',
            'check_many', 'check_simulcast', 'check_choosing', 'check_examples', 'check_extensions', 'check_codecs',
            'check_input', 'check_encoders', 'check_duplex', 'check_av', 'check_facts', 'check_red', 'check_svc',
            'check_cycles']
 
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--build', default=os.environ.get('LIVE_BUILD', 'build'), help='Meson build folder')
-    parser.add_argument('--list', action='store_true', help='print names and what they test')
-    parser.add_argument('--names', choices=('short', 'long'), help='print the names of those for every run, or of the '
-                        'others, which tests/full.sh runs')
-    parser.add_argument('tests', metavar='NAME', nargs='*')
-    options = parser.parse_args()
-    tests = find_tests(MODULES)
-    if options.list:
-        for name, function in tests.items():
-            print('%-28s %s' % (name, (function.__doc__ or '').strip().splitlines()[0]))
-        return 0
-    if options.names:
-        print('\n'.join(name for name, test in tests.items() if hasattr(test, 'is_long') == (options.names == 'long')))
-        return 0
-    unknown = [name for name in options.tests if name not in tests]
-    if unknown:
-        parser.error('no such test: ' + ', '.join(unknown))
-    results = [not run_test(name, tests[name], options.build)['problem'] for name in options.tests or tests]
-    print('%d passed, %d failed' % (results.count(True), results.count(False)))
-    return 0 if all(results) else 1
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(__doc__, MODULES))
