@@ -615,14 +615,20 @@ running_time (GstLiveKitLayer * layer, GstClockTime time)
   return result;
 }
 
+/* Frames are sent in the order in which they come, so that either time will do: of a raw stream h264parse knows only when
+ * to decode. Live input without any is timed when it comes. */
 static GstBuffer *
 to_running_time (GstLiveKitLayer * layer, GstBuffer * buffer)
 {
-  if (layer->segment.format != GST_FORMAT_TIME)
-    return buffer;
   buffer = gst_buffer_make_writable (buffer);
-  GST_BUFFER_PTS (buffer) = running_time (layer, GST_BUFFER_PTS (buffer));
-  GST_BUFFER_DTS (buffer) = running_time (layer, GST_BUFFER_DTS (buffer));
+  if (!GST_BUFFER_PTS_IS_VALID (buffer))
+    GST_BUFFER_PTS (buffer) = GST_BUFFER_DTS (buffer);
+  if (layer->segment.format == GST_FORMAT_TIME) {
+    GST_BUFFER_PTS (buffer) = running_time (layer, GST_BUFFER_PTS (buffer));
+    GST_BUFFER_DTS (buffer) = running_time (layer, GST_BUFFER_DTS (buffer));
+  }
+  if (!GST_BUFFER_PTS_IS_VALID (buffer) && layer->is_live)
+    GST_BUFFER_PTS (buffer) = gst_element_get_current_running_time (GST_ELEMENT (layer->host));
   return buffer;
 }
 

@@ -25,6 +25,8 @@
 #define RTCP_MIN_INTERVAL (20 * GST_MSECOND)
 #define RTCP_BANDWIDTH 1e8
 #define RTX_MAX_AGE_MS 700
+/* And by number, for streams whose timestamps stand still: 60 Mbit/s for that time. */
+#define RTX_MAX_PACKETS 4096
 
 typedef struct
 {
@@ -434,7 +436,7 @@ set_up_rtx (GstLiveKitPeer * peer, GstElement * rtxsend)
 {
   /* After an outage the server asks for all that it has missed. What is older than a second would come in a burst, to
    * which a receiver's jitter buffer sets its clock anew: sound and picture are seconds apart then. */
-  g_object_set (rtxsend, "max-size-packets", 0, "max-size-time", RTX_MAX_AGE_MS, NULL);
+  g_object_set (rtxsend, "max-size-packets", RTX_MAX_PACKETS, "max-size-time", RTX_MAX_AGE_MS, NULL);
   add_extension (rtxsend, "rtphdrextstreamid", GST_LIVEKIT_EXTENSION_RID);
   add_extension (rtxsend, "rtphdrextrepairedstreamid", GST_LIVEKIT_EXTENSION_REPAIRED_RID);
   gst_livekit_link_attach_rtx (peer->link, rtxsend);

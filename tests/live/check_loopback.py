@@ -193,6 +193,29 @@ def test_paced_input(bench):
     check_equal(watcher.wait(), 0, 'exit code of the receiver, whose only pad is at EOS')
 
 
+def test_paced_raw_stream(bench):
+    """A file of H.264 and nothing else, of which h264parse knows only when to decode its frames: in real time, too."""
+    bench.start_server()
+    path = bench.folder / 'raw.h264'
+    maker = bench.launch('maker', 'videotestsrc num-buffers=90 '
+                         '! video/x-raw,format=I420,width=320,height=240,framerate=30/1 ! x264enc '
+                         'tune=zerolatency key-int-max=30 ! video/x-h264,stream-format=byte-stream '
+                         '! filesink location=%s' % path)
+    check_equal(maker.wait(), 0, 'exit code of what makes the file')
+    watcher = bench.launch('receiver', bench.element('src', 'bob', name='s') + ' ! h264parse ! avdec_h264 '
+                           '! fakesink name=v sync=false', '--watch=s', '--digest=v')
+    watcher.wait_event('livekit-connection', state='connected')
+    sender = bench.launch('publisher', 'filesrc location=%s ! h264parse ! %s' % (path, bench.element('sink', 'alice')))
+    check_equal(sender.wait(), 0, 'exit code')
+    watcher.wait_event('pad-eos', pad='video_0')
+    frames = watcher.events('digest')
+    # A file makes no key frame when it is asked to: the first of them is gone when the receiver asks.
+    check_at_least(len(frames), 55, 'frames decoded of 90')
+    steps = [(after['pts'] - before['pts']) / 1e6 for before, after in zip(frames, frames[1:])]
+    check(all(30 <= step <= 37 for step in steps), 'milliseconds from frame to frame: %s', steps)
+    check_at_least((frames[-1]['t'] - frames[0]['t']) / 1e6, len(frames) / 30 - 0.5, 'seconds that they took')
+
+
 def test_mute(bench):
     """Muting: everybody is told, GAP events keep the pad going, and unmuting brings it back with a key frame."""
     bench.start_server()
