@@ -48,6 +48,7 @@ type peer struct {
 	room   *lksdk.Room
 	joined time.Time
 	crowd  crowd
+	bench  *bench
 
 	mutex   sync.Mutex
 	entries []*entry
@@ -177,6 +178,9 @@ func (p *peer) call(r request) (any, error) {
 	case "leave":
 		p.room.Disconnect()
 		return nil, nil
+	}
+	if strings.HasPrefix(r.Call, "bench-") {
+		return p.benchCall(r)
 	}
 	return nil, fmt.Errorf("no call %q", r.Call)
 }
