@@ -157,7 +157,7 @@ def first_frame(bench, peers, times):
 
 def add_to_ours(bench, watcher, rooms):
     text = Ours().publishing(bench, FEED + ' ! tee name=t ! queue', rooms) + ' t. ! queue ! k.' * (N_TRACKS - 2)
-    publisher = BenchPeer(bench, 'ours-twenty', text, '--feed', bench.clip, '--answer')
+    publisher = BenchPeer(bench, 'ours-twenty', text, '--feed', bench.small_clip, '--answer')
     publisher.play()
     wait_flowing(WatchedTracks(watcher), N_TRACKS - 1)
     after = len(publisher.lines)
@@ -179,11 +179,11 @@ class WatchedTracks:
 
 def add_to_go(bench, peer, watcher, rooms):
     publisher = peer.start(bench, 'twenty')
-    publisher.call('bench-answer', *peer.arguments(bench, rooms, 1), str(bench.clip))
+    publisher.call('bench-answer', *peer.arguments(bench, rooms, 1), str(bench.small_clip))
     for _ in range(N_TRACKS - 2):
-        publisher.call('bench-add', str(bench.clip))
+        publisher.call('bench-add', str(bench.small_clip))
     wait_flowing(WatchedTracks(watcher), N_TRACKS - 1)
-    times = publisher.call('bench-add', str(bench.clip))
+    times = publisher.call('bench-add', str(bench.small_clip))
     began = times['began'] / 1e6
     return {'published': milliseconds(times['done'] / 1e6, began),
             'first': milliseconds(watcher.first_after(began), began)}
@@ -199,7 +199,7 @@ def twentieth_once(bench, peer):
 
 
 def twentieth(bench, peers, times):
-    """From the request for one more track to its publication, and to its first frame at a subscriber."""
+    """From the request for one more track to its publication, and to its first frame at a subscriber. All are small."""
     for number in range(times):
         for peer in alternating(peers, number):
             attempt(bench, '20th track', peer, lambda: twentieth_once(bench, peer), round=number)

@@ -105,7 +105,7 @@ def main():
 
 
 def measure(options, samples):
-    clip, _ = make_clip()
+    clip = make_clip()
     with NetBench('latency', options.build) as bench:
         bench.limit(600 + options.rounds * 10 * (options.seconds + 20))
         bench.samples, bench.missing = samples, samples.missing

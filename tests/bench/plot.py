@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Bars as SVG: groups side by side, a bar for each series, its value on top, and a line from the least to the most."""
 
+import math
 from xml.sax.saxutils import escape
 
 COLOURS = {'ours': '#2563eb', 'go': '#0f9d78', 'go-single': '#7bc8a4', 'crate': '#d9622b', 'floor': '#6b7280',
            'reading': '#b8bec8', 'chromium': '#a855c7'}
 BAR, GAP, LEFT, TOP, HEIGHT, BOTTOM, LEGEND = 44, 28, 56, 44, 240, 36, 22
+LETTER = 6.5
 
 
 def ticks(most):
     """Round steps, four or so of them."""
-    step = 1
-    while most / step > 5:
-        step *= 2.5 if str(step)[0] == '2' else 2
-    while most / step < 2.5:
-        step /= 2
+    power = 10 ** math.floor(math.log10(most / 4))
+    step = next(power * factor for factor in (1, 2, 5, 10) if most / (power * factor) <= 5)
     return [step * i for i in range(int(most / step) + 2)]
 
 
@@ -45,8 +44,8 @@ def bars(title, unit, groups, series, values):
     most = max(value[2] for value in values.values()) * 1.08
     top = ticks(most)[-1]
     scale = HEIGHT / top
-    width = LEFT + sum(GAP + BAR * sum((group, key) in values for key, _ in present) for group in groups) + GAP
-    width = max(width, 420)
+    widths = {group: max(BAR * sum((group, key) in values for key, _ in present), LETTER * len(group)) for group in groups}
+    width = max(LEFT + sum(widths.values()) + GAP * (len(groups) + 1), 420)
     height = TOP + HEIGHT + BOTTOM + LEGEND * len(present)
     parts = [text(LEFT, 22, '%s (%s)' % (title, unit), 'start', 15, 'bold')]
     for tick in ticks(most):
@@ -55,13 +54,12 @@ def bars(title, unit, groups, series, values):
         parts.append(text(LEFT - 6, y + 4, '%g' % tick, 'end', 11))
     x = LEFT + GAP / 2
     for group in groups:
-        start = x
-        for key, _ in present:
-            if (group, key) in values:
-                parts += bar(x, *values[group, key], scale, COLOURS[key])
-                x += BAR
-        parts.append(text((start + x) / 2, TOP + HEIGHT + 18, group))
-        x += GAP
+        keys = [key for key, _ in present if (group, key) in values]
+        first = x + (widths[group] - BAR * len(keys)) / 2
+        for number, key in enumerate(keys):
+            parts += bar(first + BAR * number, *values[group, key], scale, COLOURS[key])
+        parts.append(text(x + widths[group] / 2, TOP + HEIGHT + 18, group))
+        x += widths[group] + GAP
     for number, (key, name) in enumerate(present):
         y = TOP + HEIGHT + BOTTOM + LEGEND * number
         parts.append('<rect x="%d" y="%d" width="12" height="12" fill="%s"/>' % (LEFT, y, COLOURS[key]))

@@ -115,8 +115,8 @@ func publishFile(room *lksdk.Room, file string) error {
 	return err
 }
 
-// publishAnswering publishes access units of a file, thirty a second, and begins the file again when a key frame is asked
-// for.
+// publishAnswering publishes access units of a file, thirty a second, and begins the file again when a key frame is
+// asked for.
 func publishAnswering(room *lksdk.Room, file string) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
