@@ -40,6 +40,15 @@ def make_long_clip():
     return file
 
 
+def make_timed_clip():
+    """The same in MP4, for demuxers: a parser finds no times in a file that has none."""
+    file = FOLDER / 'clip-long.mp4'
+    if not file.exists():
+        subprocess.run(['ffmpeg', '-v', 'error', '-y', '-framerate', str(FPS), '-i', str(make_long_clip()), '-c', 'copy',
+                        str(file)], check=True)
+    return file
+
+
 def make_small_clip():
     """320 x 180 and 200 kbit/s."""
     return make('clip-small', width=320, height=180, noise=48, kbits=200)

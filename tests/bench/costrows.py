@@ -30,7 +30,7 @@ def publish_once(bench, peer, count, seconds):
     is_floor = isinstance(peer, Floor)
     with bench.stage():
         rooms = bench.fresh_rooms()
-        running = peer.publish_file(bench, count, rooms, bench.long_clip)
+        running = peer.publish_file(bench, count, rooms)
         if is_floor:
             wait_flowing(running, count)
         else:

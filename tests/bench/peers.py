@@ -23,6 +23,8 @@ MANIFEST = '''[package]
 name = "bench-peer"
 version = "0.0.0"
 edition = "2021"
+# Versions of dependencies that this compiler can build.
+resolver = "3"
 
 [lib]
 path = "lib.rs"
@@ -35,6 +37,7 @@ SRTP_KEY = '0123456789abcdef' * 3 + '0123456789ab'
 SSRC = 0x5ca1ab1e
 PACKET_SIZE = 1200
 CAPS = 'video/x-h264,stream-format=byte-stream,alignment=au'
+FILE = 'filesrc location=%s ! qtdemux'
 FEED = 'appsrc name=feed is-live=true format=time do-timestamp=true max-bytes=0 caps=' + CAPS
 TONE = 'audiotestsrc is-live=true ! audio/x-raw,rate=48000,channels=2 ! opusenc'
 
@@ -136,8 +139,8 @@ class BenchPeer(Child):
 class GStreamerPeer:
     """What is told apart by the text of its pipelines. In a text "@" is the number of the room."""
 
-    def publish_file(self, bench, count, rooms, file):
-        source = 'filesrc location=%s ! h264parse' % file
+    def publish_file(self, bench, count, rooms):
+        source = FILE % bench.timed_clip
         peer = BenchPeer(bench, self.name + '-publisher', self.publishing(bench, source, rooms), '--copies', count,
                          environment=self.environment(bench))
         peer.play()
@@ -145,7 +148,7 @@ class GStreamerPeer:
 
     def publish_feed(self, bench, rooms, file, *options, count=1):
         """From memory, as live as a camera; what goes into the element passes the identity called p."""
-        return BenchPeer(bench, self.name + '-feed', self.publishing(bench, FEED + ' ! identity name=p', rooms),
+        return BenchPeer(bench, self.name + '-feed', self.publishing(bench, FEED + ' ! identity name=p silent=true', rooms),
                          '--copies', count, '--feed', file, '--sent', 'p', *options,
                          environment=self.environment(bench))
 
@@ -240,11 +243,11 @@ class Floor:
         return ('%s ! rtph264pay mtu=%d aggregate-mode=zero-latency ssrc=%d pt=96 ! srtpenc key=%s ! '
                 'udpsink host=127.0.0.1 port=%s' % (source, PACKET_SIZE, SSRC, SRTP_KEY, ports))
 
-    def publish_file(self, bench, count, rooms, file):
+    def publish_file(self, bench, count, rooms):
         ports, sockets = self.listen(bench, count)
         for one in sockets:
             bench.stack.callback(one.close)
-        source = 'filesrc location=%s ! h264parse ! identity name=p' % file
+        source = FILE % bench.timed_clip + ' ! identity name=p silent=true'
         peer = BenchPeer(bench, 'floor-sender', self.sending(source, ports), '--copies', count, '--sent', 'p')
         peer.play()
         return peer
@@ -257,7 +260,7 @@ class Floor:
         caps = ('application/x-srtp,media=video,encoding-name=H264,payload=96,clock-rate=90000,ssrc=(uint)%d,'
                 'srtp-key=(buffer)%s,srtp-cipher=aes-128-icm,srtp-auth=hmac-sha1-80,srtcp-cipher=aes-128-icm,'
                 'srtcp-auth=hmac-sha1-80' % (SSRC, SRTP_KEY))
-        text = 'udpsrc port=%s caps="%s" ! srtpdec ! rtph264depay ! %s ! identity name=r ! fakesink sync=false' % (
+        text = 'udpsrc port=%s caps="%s" ! srtpdec ! rtph264depay ! %s ! identity name=r silent=true ! fakesink sync=false' % (
             ports, caps, CAPS)
         peer = BenchPeer(bench, 'floor-receiver', text, '--copies', count, '--sent', 'r')
         peer.play()
@@ -267,9 +270,9 @@ class Floor:
 
 
 class Reading(Floor):
-    """What of the floor is reading and parsing the file, and waiting for the time of each picture."""
+    """What of the floor is reading the file and waiting for the time of each picture."""
 
-    name, title = 'reading', 'reading, parsing and pacing only'
+    name, title = 'reading', 'reading and pacing only'
 
     @staticmethod
     def sending(source, ports):
@@ -298,9 +301,9 @@ class GoPeer:
     def arguments(self, bench, rooms, count):
         return [bench.url, *bench.keys, rooms, self.mode, str(count)]
 
-    def publish_file(self, bench, count, rooms, file):
+    def publish_file(self, bench, count, rooms):
         caller = self.start(bench, 'publisher')
-        caller.call('bench-publish', *self.arguments(bench, rooms, count), str(file), seconds=120)
+        caller.call('bench-publish', *self.arguments(bench, rooms, count), str(bench.long_clip), seconds=120)
         return caller
 
     def receive(self, bench, count, rooms):

@@ -9,7 +9,7 @@ import time
 import urllib.request
 
 import probe
-from clipfile import make_clip, make_long_clip, make_small_clip
+from clipfile import make_clip, make_long_clip, make_small_clip, make_timed_clip
 from harness import Bench, Failure
 from lkserver import KEY, SECRET, free_ports
 
@@ -69,7 +69,8 @@ class MeasureBench(Staged, Bench):
     def __init__(self, build, samples):
         super().__init__('bench', build)
         self.samples, self.missing = samples, samples.missing
-        self.clip, self.long_clip, self.small_clip = make_clip(), make_long_clip(), make_small_clip()
+        self.clip, self.small_clip = make_clip(), make_small_clip()
+        self.long_clip, self.timed_clip = make_long_clip(), make_timed_clip()
 
     def start_server(self, extra=None):
         [self.metrics_port] = free_ports(socket.SOCK_STREAM)
