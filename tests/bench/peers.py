@@ -148,7 +148,7 @@ class GStreamerPeer:
 
     def publish_feed(self, bench, rooms, file, *options, count=1):
         """From memory, as live as a camera; what goes into the element passes the identity called p."""
-        return BenchPeer(bench, self.name + '-feed', self.publishing(bench, FEED + ' ! identity name=p silent=true', rooms),
+        return BenchPeer(bench, self.name + '-feed', self.publishing(bench, FEED + ' ! identity name=p', rooms),
                          '--copies', count, '--feed', file, '--sent', 'p', *options,
                          environment=self.environment(bench))
 
@@ -247,7 +247,7 @@ class Floor:
         ports, sockets = self.listen(bench, count)
         for one in sockets:
             bench.stack.callback(one.close)
-        source = FILE % bench.timed_clip + ' ! identity name=p silent=true'
+        source = FILE % bench.timed_clip + ' ! identity name=p'
         peer = BenchPeer(bench, 'floor-sender', self.sending(source, ports), '--copies', count, '--sent', 'p')
         peer.play()
         return peer
@@ -260,7 +260,7 @@ class Floor:
         caps = ('application/x-srtp,media=video,encoding-name=H264,payload=96,clock-rate=90000,ssrc=(uint)%d,'
                 'srtp-key=(buffer)%s,srtp-cipher=aes-128-icm,srtp-auth=hmac-sha1-80,srtcp-cipher=aes-128-icm,'
                 'srtcp-auth=hmac-sha1-80' % (SSRC, SRTP_KEY))
-        text = 'udpsrc port=%s caps="%s" ! srtpdec ! rtph264depay ! %s ! identity name=r silent=true ! fakesink sync=false' % (
+        text = 'udpsrc port=%s caps="%s" ! srtpdec ! rtph264depay ! %s ! identity name=r ! fakesink sync=false' % (
             ports, caps, CAPS)
         peer = BenchPeer(bench, 'floor-receiver', text, '--copies', count, '--sent', 'r')
         peer.play()
