@@ -7,7 +7,8 @@ from peers import FOLDER
 
 SECONDS, FPS, REPEATED = 10, 30, 18
 # Part of the picture is noise, so that the bit rate is reached.
-TEXT = ('videotestsrc pattern=ball num-buffers={frames} ! {caps},width={width},height={height} ! timeoverlay ! mix.sink_0 '
+TEXT = ('videotestsrc pattern=ball num-buffers={frames} ! {caps},width={width},height={height} ! timeoverlay ! '
+        'mix.sink_0 '
         'videotestsrc pattern=snow num-buffers={frames} ! {caps},width={noise},height={noise} ! mix.sink_1 '
         'compositor name=mix ! video/x-raw,format=I420 ! '
         'x264enc speed-preset=veryfast tune=zerolatency bitrate={kbits} vbv-buf-capacity=500 key-int-max=60 '
@@ -44,8 +45,8 @@ def make_timed_clip():
     """The same in MP4, for demuxers: a parser finds no times in a file that has none."""
     file = FOLDER / 'clip-long.mp4'
     if not file.exists():
-        subprocess.run(['ffmpeg', '-v', 'error', '-y', '-framerate', str(FPS), '-i', str(make_long_clip()), '-c', 'copy',
-                        str(file)], check=True)
+        subprocess.run(['ffmpeg', '-v', 'error', '-y', '-framerate', str(FPS), '-i', str(make_long_clip()),
+                        '-c', 'copy', str(file)], check=True)
     return file
 
 

@@ -44,7 +44,8 @@ def bars(title, unit, groups, series, values):
     most = max(value[2] for value in values.values()) * 1.08
     top = ticks(most)[-1]
     scale = HEIGHT / top
-    widths = {group: max(BAR * sum((group, key) in values for key, _ in present), LETTER * len(group)) for group in groups}
+    widths = {group: max(BAR * sum((group, key) in values for key, _ in present), LETTER * len(group))
+              for group in groups}
     width = max(LEFT + sum(widths.values()) + GAP * (len(groups) + 1), 420)
     height = TOP + HEIGHT + BOTTOM + LEGEND * len(present)
     parts = [text(LEFT, 22, '%s (%s)' % (title, unit), 'start', 15, 'bold')]

@@ -106,9 +106,9 @@ def describe(options, load_before):
                   if line.startswith('model name')), platform.machine())
     return '''By `python3 tests/bench/run.py%s`: %d cores (%s), Linux %s, %s; load before and after: %s, %s.
 720p at 30 frames a second and 3 Mbit/s of H.264, livekit-server on loopback. Figures are medians of the rounds, with
-the least and the most in brackets; all peers took turns in one run. Publishing: a file is read, paced and published, each
-stream by a participant in a room of its own, all in one process. Receiving: the same, access units put together and
-thrown away.
+the least and the most in brackets; all peers took turns in one run. Publishing: a file is read, paced and published,
+each stream by a participant in a room of its own, all in one process. Receiving: the same, access units put together
+and thrown away.
 ''' % (' ' + arguments if arguments else '', os.cpu_count(), model, platform.release(),
        first_line('gst-inspect-1.0', '--version'), load_before, probe.load())
 
