@@ -67,10 +67,10 @@ static void
 expect (gchar * answer, const gchar * status, const gchar * text)
 {
   g_autofree gchar *line = g_strdup_printf ("HTTP/1.1 %s ", status);
-  g_autofree gchar *owned = answer;
 
   fail_unless (g_str_has_prefix (answer, line), "%s", answer);
   fail_unless (strstr (answer, text) != NULL, "%s", answer);
+  g_free (answer);
 }
 
 static gboolean

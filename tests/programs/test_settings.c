@@ -74,7 +74,7 @@ GST_START_TEST (test_yaml_settings)
       "PIPELINE_0: >\n          a\n          ! b \n          ! c\n# more\nEMPTY:\nPIPELINE_1: 'd ! e'\n", NULL,
       problems);
   g_autoptr (GPtrArray) unknown = NULL;
-  g_autofree gchar *place = NULL, *environment = NULL;
+  g_autofree gchar *place = NULL;
 
   fail_unless_equals_int (app_problems_count (problems), 0);
   fail_unless_equals_string (app_settings_get (settings, "ROOM_ID"), "room1");
