@@ -235,7 +235,7 @@ gst_livekit_chain_add_extensions (GstLiveKitChain * chain, GstElement * clock, g
   if (codec->kind == LK_TRACK_AUDIO)
     add_extension (payloader, gst_livekit_rtp_audio_level_new (), GST_LIVEKIT_EXTENSION_AUDIO_LEVEL);
   else
-    add_extension (payloader, make_extension ("rtphdrexttwcc", NULL, NULL), GST_LIVEKIT_EXTENSION_TWCC);
+    add_extension (payloader, gst_livekit_rtp_transport_number_new (), GST_LIVEKIT_EXTENSION_TWCC);
   if (gst_livekit_codec_needs_dependencies (codec, rid != NULL))
     add_extension (payloader, rid ? make_dependency (1, (gint) layer) : make_dependency (n_spatial_layers, -1),
         GST_LIVEKIT_EXTENSION_DEPENDENCY);

@@ -13,7 +13,6 @@
 
 G_BEGIN_DECLS
 
-#define GST_LIVEKIT_TWCC_URI "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 #define GST_LIVEKIT_ABS_SEND_TIME_URI "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 
 typedef struct _GstLiveKitLink GstLiveKitLink;

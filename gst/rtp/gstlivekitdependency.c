@@ -415,7 +415,7 @@ gst_livekit_dependency_writer_write (GstLiveKitDependencyWriter * writer, gboole
   has_structure = writer->has_structure && starts_frame;
   other_fdiffs = !has_fdiffs_of (used, frame);
   other_chains = !has_chains_of (used, frame);
-  memset (out, 0, gst_livekit_dependency_max_size (writer->n_spatial));
+  memset (out, 0, gst_livekit_dependency_max_size (has_structure ? writer->n_spatial : 1));
   put_bits (&bits, starts_frame != 0, 1);
   put_bits (&bits, ends_frame != 0, 1);
   put_bits (&bits, (writer->id_offset + writer->first_spatial_id + writer->template_index) % 64, 6);

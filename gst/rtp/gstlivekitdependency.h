@@ -33,7 +33,8 @@ gboolean gst_livekit_dependency_writer_next (GstLiveKitDependencyWriter * writer
 /* The most that a descriptor has. With one spatial layer, and one temporal one if that is not number 0, it fits an
  * extension with a one-byte header. */
 gsize gst_livekit_dependency_max_size (guint n_spatial_layers);
-/* The descriptor of one packet of the frame, with room for the most. 0: there is no frame. */
+/* The descriptor of one packet of the frame. @out has room for the most, but where no sequence starts for the most of one
+ * spatial layer only. 0: there is no frame. */
 gsize gst_livekit_dependency_writer_write (GstLiveKitDependencyWriter * writer, gboolean starts_frame,
     gboolean ends_frame, guint8 * out);
 

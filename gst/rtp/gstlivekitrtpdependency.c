@@ -10,8 +10,8 @@
  *
  * Tells in each packet to which frame and layer it belongs. Payloaders make it themselves when the other side
  * has asked for it; it writes nothing in packets of payloaders that say nothing of frames. What it says of several
- * spatial layers is longer than the usual headers of extensions can tell: those streams have others throughout, which
- * their maker has to know beforehand (spatial-layers).
+ * spatial layers at the start of a sequence is longer than the usual headers of extensions can tell: key frames have
+ * others then, which their maker has to know beforehand (spatial-layers).
  *
  * |[
  * URI=https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension
@@ -91,10 +91,13 @@ gst_livekit_rtp_dependency_get_supported_flags (GstRTPHeaderExtension * extensio
   return GST_RTP_HEADER_EXTENSION_ONE_BYTE | GST_RTP_HEADER_EXTENSION_TWO_BYTE;
 }
 
+/* Only what starts a sequence is long: other packets have the usual headers. */
 static gsize
 gst_livekit_rtp_dependency_get_max_size (GstRTPHeaderExtension * extension, const GstBuffer * input)
 {
-  return gst_livekit_dependency_max_size (GST_LIVEKIT_RTP_DEPENDENCY (extension)->n_spatial_layers);
+  gboolean may_start = input == NULL || !GST_BUFFER_FLAG_IS_SET (input, GST_BUFFER_FLAG_DELTA_UNIT);
+
+  return gst_livekit_dependency_max_size (may_start ? GST_LIVEKIT_RTP_DEPENDENCY (extension)->n_spatial_layers : 1);
 }
 
 /* The payload descriptor, RFC 9628 §4.2 */
@@ -129,8 +132,9 @@ start_frame_of_layer (GstLiveKitRtpDependency * self, const GstLiveKitRtpFrameMe
   return gst_livekit_dependency_writer_next (self->writer, 0, 0);
 }
 
+/* @has_room: for the longest. A sequence that starts where the input does not say so has no descriptors. */
 static void
-start_frame (GstLiveKitRtpDependency * self, const GstLiveKitRtpFrameMeta * frame)
+start_frame (GstLiveKitRtpDependency * self, const GstLiveKitRtpFrameMeta * frame, gboolean has_room)
 {
   gboolean ok;
 
@@ -138,7 +142,7 @@ start_frame (GstLiveKitRtpDependency * self, const GstLiveKitRtpFrameMeta * fram
     ok = start_frame_of_layer (self, frame);
   else if (frame->starts_sequence)
     ok = gst_livekit_dependency_writer_start (self->writer,
-        frame->n_spatial_layers > self->n_spatial_layers ? G_MAXUINT : frame->n_spatial_layers,
+        frame->n_spatial_layers > self->n_spatial_layers || !has_room ? G_MAXUINT : frame->n_spatial_layers,
         frame->n_temporal_layers);
   else
     ok = gst_livekit_dependency_writer_next (self->writer, frame->spatial_id, frame->temporal_id);
@@ -158,10 +162,10 @@ gst_livekit_rtp_dependency_write (GstRTPHeaderExtension * extension, const GstBu
 
   if (frame == NULL && self->spatial_id >= 0 && read_vp9_frame (output, &vp9_frame))
     frame = &vp9_frame;
-  if (frame == NULL || size < gst_livekit_dependency_max_size (self->n_spatial_layers))
+  if (frame == NULL || size < gst_livekit_dependency_max_size (1))
     return 0;
   if (frame->starts_frame)
-    start_frame (self, frame);
+    start_frame (self, frame, size >= gst_livekit_dependency_max_size (self->n_spatial_layers));
   return (gssize) gst_livekit_dependency_writer_write (self->writer, frame->starts_frame, frame->ends_frame, data);
 }
 

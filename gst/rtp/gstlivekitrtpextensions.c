@@ -27,8 +27,14 @@ struct _GstLiveKitRtpAudioLevel
   GstRTPHeaderExtension parent;
 };
 
+struct _GstLiveKitRtpTransportNumber
+{
+  GstRTPHeaderExtension parent;
+};
+
 G_DEFINE_FINAL_TYPE (GstLiveKitRtpCaptureTime, gst_livekit_rtp_capture_time, GST_TYPE_RTP_HEADER_EXTENSION);
 G_DEFINE_FINAL_TYPE (GstLiveKitRtpAudioLevel, gst_livekit_rtp_audio_level, GST_TYPE_RTP_HEADER_EXTENSION);
+G_DEFINE_FINAL_TYPE (GstLiveKitRtpTransportNumber, gst_livekit_rtp_transport_number, GST_TYPE_RTP_HEADER_EXTENSION);
 
 static GstRTPHeaderExtensionFlags
 get_supported_flags (GstRTPHeaderExtension * extension)
@@ -164,4 +170,42 @@ GstRTPHeaderExtension *
 gst_livekit_rtp_audio_level_new (void)
 {
   return gst_object_ref_sink (g_object_new (GST_TYPE_LIVEKIT_RTP_AUDIO_LEVEL, NULL));
+}
+
+/* --- transport-wide number --- */
+
+static gsize
+get_transport_number_size (GstRTPHeaderExtension * extension, const GstBuffer * input)
+{
+  return 2;
+}
+
+static gssize
+write_transport_number (GstRTPHeaderExtension * extension, const GstBuffer * input, GstRTPHeaderExtensionFlags flags,
+    GstBuffer * output, guint8 * data, gsize size)
+{
+  if (!(flags & GST_RTP_HEADER_EXTENSION_ONE_BYTE) || size < 2)
+    return 0;
+  memset (data, 0, 2);
+  return 2;
+}
+
+static void
+gst_livekit_rtp_transport_number_class_init (GstLiveKitRtpTransportNumberClass * klass)
+{
+  GST_RTP_HEADER_EXTENSION_CLASS (klass)->get_max_size = get_transport_number_size;
+  GST_RTP_HEADER_EXTENSION_CLASS (klass)->write = write_transport_number;
+  init_class (klass, GST_LIVEKIT_TWCC_URI, "LiveKit transport-wide number",
+      "Leaves room for the number of a packet on its way");
+}
+
+static void
+gst_livekit_rtp_transport_number_init (GstLiveKitRtpTransportNumber * self)
+{
+}
+
+GstRTPHeaderExtension *
+gst_livekit_rtp_transport_number_new (void)
+{
+  return gst_object_ref_sink (g_object_new (GST_TYPE_LIVEKIT_RTP_TRANSPORT_NUMBER, NULL));
 }
