@@ -236,16 +236,15 @@ gst_livekit_link_set_abs_send_time_id (GstLiveKitLink * link, guint id)
 
 /* --- sending: packets --- */
 
-static GstFlowReturn
-push (GstPad * joint, GstBuffer * packet)
+GstFlowReturn
+gst_livekit_link_push (GstPad * joint, GstBuffer * packet)
 {
   GstFlowReturn flow;
 
-  /* Each source of a joint has a thread of its own, and then there is ours. */
   GST_PAD_STREAM_LOCK (joint);
   flow = gst_pad_push (joint, packet);
   GST_PAD_STREAM_UNLOCK (joint);
-  return flow;
+  return flow == GST_FLOW_ERROR ? GST_FLOW_FLUSHING : flow;
 }
 
 static guint
@@ -286,7 +285,7 @@ gst_livekit_link_send (GstLiveKitLink * link, GstPad * joint, GstBuffer * packet
     lk_pacer_sent (link->pacer, packet_bytes (packet), FALSE, g_get_monotonic_time ());
   }
   g_mutex_unlock (&link->lock);
-  return is_queued ? GST_FLOW_OK : push (joint, packet);
+  return is_queued ? GST_FLOW_OK : gst_livekit_link_push (joint, packet);
 }
 
 gboolean
@@ -630,7 +629,7 @@ send_first (GstLiveKitLink * link)
   link->is_pushing = TRUE;
   g_mutex_unlock (&link->lock);
   /* An unlinked or closed joint has lost its section. */
-  push (item->joint, gst_buffer_ref (item->packet));
+  gst_livekit_link_push (item->joint, gst_buffer_ref (item->packet));
   item_free (item);
   g_mutex_lock (&link->lock);
   link->is_pushing = FALSE;

@@ -160,14 +160,10 @@ static GstFlowReturn
 on_source_buffer (GstPad * pad, GstObject * parent, GstBuffer * buffer)
 {
   Source *source = gst_pad_get_element_private (pad);
-  GstFlowReturn flow;
 
   if (source->link)
     return gst_livekit_link_send (source->link, source->joint, buffer);
-  GST_PAD_STREAM_LOCK (source->joint);
-  flow = gst_pad_push (source->joint, buffer);
-  GST_PAD_STREAM_UNLOCK (source->joint);
-  return flow;
+  return gst_livekit_link_push (source->joint, buffer);
 }
 
 /* Taken apart: each packet has its time, and 1.22 writes no transport-wide numbers into lists. */

@@ -18,7 +18,7 @@ typedef struct
   gint n_disordered;            /* atomic */
   gint n_congested;             /* atomic */
   guint16 seqnum, reported;
-  gboolean is_ended;
+  gboolean is_ended, is_broken;
   GstClockTime local_ts, remote_ts;
 } Fixture;
 
@@ -40,6 +40,10 @@ chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   Fixture *fixture = gst_pad_get_element_private (pad);
   guint8 number[2];
 
+  if (fixture->is_broken) {
+    gst_buffer_unref (buffer);
+    return GST_FLOW_ERROR;
+  }
   gst_buffer_extract (buffer, 2, number, 2);
   if (GST_READ_UINT16_BE (number) != (guint16) g_atomic_int_add (&fixture->n_received, 1))
     g_atomic_int_inc (&fixture->n_disordered);
@@ -175,6 +179,19 @@ GST_START_TEST (test_without_feedback_nothing_waits)
 }
 GST_END_TEST;
 
+/* An element of the peer that fails has said so; the streams wait for the next peer. */
+GST_START_TEST (test_broken_peer)
+{
+  Fixture fixture;
+
+  set_up (&fixture);
+  fail_unless_equals_int (send (&fixture, 1), GST_FLOW_OK);
+  fixture.is_broken = TRUE;
+  fail_unless_equals_int (send (&fixture, 1), GST_FLOW_FLUSHING);
+  clean_up (&fixture);
+}
+GST_END_TEST;
+
 /* A picture that is larger than what was sent so far is no reason to drop the next ones. */
 GST_START_TEST (test_without_a_limit_there_is_room)
 {
@@ -302,6 +319,7 @@ link_suite (void)
 
   suite_add_tcase (suite, tcase);
   tcase_add_test (tcase, test_without_feedback_nothing_waits);
+  tcase_add_test (tcase, test_broken_peer);
   tcase_add_test (tcase, test_without_a_limit_there_is_room);
   tcase_add_test (tcase, test_who_waits_goes_in_order);
   tcase_add_test (tcase, test_stop_leaves_who_waits);
