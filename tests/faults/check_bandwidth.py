@@ -82,6 +82,11 @@ class QueueWatch:
         counts = [drops for at, _, drops, _ in self.samples if at >= start]
         return counts[-1] - counts[0]
 
+    def offered(self, start):
+        """kbit/s that came to the link since a time: what passed, and what was dropped, in packets of 1200 bytes."""
+        seen = [(at, passed + drops * 1200) for at, passed, drops, _ in self.samples if at > start]
+        return (seen[-1][1] - seen[0][1]) * 8 / (seen[-1][0] - seen[0][0]) / 1000
+
 
 LAYERS = ((160, 90, 150), (320, 180, 500), (640, 360, 2000))
 
@@ -103,14 +108,41 @@ def publish(bench, encoder, name='alice', audio=True, **properties):
     return bench.launch(name, text + (' ' + AUDIO if audio else ''), '--watch=k', '--paint=p')
 
 
-def watch(bench, of='alice', name='viewer', reads=True):
+def viewing(bench, name, tracks, decoder='avdec_h264', **properties):
+    return '%s ! queue ! %s ! videoconvert ! video/x-raw,format=I420 ! identity name=r ! fakesink sync=false' % (
+        bench.element('src', name, name='s', tracks=tracks, **properties), decoder)
+
+
+def watch(bench, of='alice', name='viewer', reads=True, decoder='avdec_h264', **properties):
     """Beside the server, so that the link hits the publisher alone."""
-    text = '%s s.video_0 ! queue ! avdec_h264 ! videoconvert ! video/x-raw,format=I420 ! identity name=r ! %s' % (
-        bench.element('src', name, name='s', tracks=of + '/video'), 'fakesink sync=false')
+    text = viewing(bench, name, of + '/video', decoder, **properties)
     with inside('srv'):
         viewer = bench.launch(name, text, '--watch=s', *(['--read=r'] if reads else []))
     viewer.wait_event('first-buffer', 40, pad='video_0')
     return viewer
+
+
+def after(bench, what, moment, start, goal=None):
+    """The figure of something that happened some time after another, or never."""
+    value, unit = ('never', '') if moment is None else (max(0.0, moment - start), 's')
+    bench.figure(what, value, unit, goal=goal)
+
+
+def squeeze_uplink(bench, kbit, seconds, wait_below):
+    """What is sent goes through a link that is too small, with the figures that any sender has. wait_below takes when
+    that began, and gives when the sender's target was below the link, or None. Returns when it began, and the queue."""
+    limit = bench.squeeze(kbit)
+    with QueueWatch(bench, kbit) as queue:
+        below = wait_below(limit)
+        let_pass(seconds)
+    after(bench, 'target below the link after', below, limit, goal=0.8)
+    after(bench, 'last loss after', queue.last_drop() or limit, limit, goal=1.3)
+    settled = limit + 5
+    bench.figure('use of the link', queue.use(settled) * 100, '%', goal='90')
+    bench.figure('queue p95', percentile(queue.delays(settled), 0.95), 'ms', goal=80)
+    bench.figure('lost after 5 s', queue.drops(settled), 'packets')
+    bench.figure('offered to the link after 2 s', queue.offered(limit + 2), 'kbit/s', goal=1.05 * kbit)
+    return limit, queue
 
 
 def adapt(bench, kbit, full, seconds):
@@ -124,16 +156,8 @@ def adapt(bench, kbit, full, seconds):
     before = controls(bench, 'alice')
     check(all(row['why'] == 'nothing' for row in before), 'limited before there was a limit: %s',
           [row for row in before if row['why'] != 'nothing'][:1])
-    limit = bench.squeeze(kbit)
-    with QueueWatch(bench, kbit) as queue:
-        below = wait_control(bench, 'alice', lambda row: row['target'] < kbit, 'the target is below the link', limit)
-        let_pass(seconds)
-    bench.figure('target below the link after', below['at'] - limit, 's', goal=0.8)
-    bench.figure('last loss after', max(0.0, (queue.last_drop() or limit) - limit), 's', goal=1.3)
-    settled = limit + 5
-    bench.figure('use of the link', queue.use(settled) * 100, '%', goal='90')
-    bench.figure('queue p95', percentile(queue.delays(settled), 0.95), 'ms', goal=80)
-    bench.figure('lost after 5 s', queue.drops(settled), 'packets')
+    limit, queue = squeeze_uplink(bench, kbit, seconds, lambda limit: wait_control(
+        bench, 'alice', lambda row: row['target'] < kbit, 'the target is below the link', limit)['at'])
     wide = bench.widen()
     back = wait_control(bench, 'alice', lambda row: row['acked'] > 0.95 * full, 'the full rate is back', wide)
     bench.figure('back at 95 % after', back['at'] - wide, 's', goal=8)
@@ -250,6 +274,20 @@ def test_bandwidth_adapts_300(bench):
     adapt(bench, 300, 2850, 30 if bench.long else 15)
 
 
+def squeeze_layers(bench, small, wait_largest):
+    """Three layers go through a link for two. wait_largest (is_on, since) gives when the largest one went off or on;
+    small shows the middle one."""
+    limit = bench.squeeze(1000)
+    after(bench, 'largest layer off after', wait_largest(False, limit), limit, goal=1)
+    let_pass(15 if bench.long else 6)
+    seen = [line['t'] / 1e6 for line in small.events('frame')]
+    longest = max((two - one for one, two in zip(seen, seen[1:]) if two > limit), default=0)
+    bench.figure('longest time without a frame of the middle layer', longest * 1000, 'ms')
+    wide = bench.widen()
+    after(bench, 'on again after', wait_largest(True, wide), wide, goal=10)
+    check_at_least(len(small.events('frame')), 30, 'frames of the middle layer')
+
+
 def test_bandwidth_layers(bench):
     """Three fixed layers into a link for two: the largest goes off and comes back, the others play on."""
     bench.limit(240)
@@ -259,30 +297,28 @@ def test_bandwidth_layers(bench):
     with inside('srv'):
         viewer = bench.launch('viewer', '%s ! queue ! avdec_h264 ! fakesink' % bench.element(
             'src', 'viewer', name='s', tracks='alice', video_quality='high'), '--watch=s')
-        small = bench.launch('small', '%s ! queue ! avdec_h264 ! videoconvert ! video/x-raw,format=I420 ! '
-                             'identity name=r ! fakesink sync=false' % bench.element('src', 'small', name='s', tracks='alice',
-                                                                   video_quality='medium'), '--watch=s', '--read=r')
+    small = watch(bench, name='small', video_quality='medium')
     viewer.wait_event('first-buffer', 40, pad='video_0')
-    small.wait_event('first-buffer', 40, pad='video_0')
     wait_control(bench, 'alice', lambda row: row['acked'] > 1500, 'all three layers are sent')
     let_pass(5)
     known = len(sender.lines)
-    limit = bench.squeeze(1000)
-    off = sender.wait_event('livekit-track', 60, after=known, action='inactive', pad='video_2')
-    bench.figure('largest layer off after', off['t'] / 1e6 - limit, 's', goal=1)
-    let_pass(15 if bench.long else 6)
+
+    def wait_largest(is_on, since):
+        action = 'active' if is_on else 'inactive'
+        return sender.wait_line(lambda line: line.get('event') == 'livekit-track' and line.get('pad') == 'video_2' and
+                                line.get('action') == action and line['t'] / 1e6 > since, action, 60)['t'] / 1e6
+    squeeze_layers(bench, small, wait_largest)
     for pad in ('video_0', 'video_1'):
         check(not [line for line in sender.lines[known:] if line.get('event') == 'livekit-track'
                    and line.get('pad') == pad and line.get('action') == 'inactive'], '%s went off as well', pad)
-    longest = max((two['t'] - one['t'] for one, two in zip(small.events('frame'), small.events('frame')[1:])
-                   if two['t'] / 1e6 > limit), default=0) / 1e6
-    bench.figure('longest time without a frame of the middle layer', longest * 1000, 'ms')
-    known = len(sender.lines)
-    wide = bench.widen()
-    on = sender.wait_event('livekit-track', 60, after=known, action='active', pad='video_2')
-    bench.figure('on again after', on['t'] / 1e6 - wide, 's', goal=10)
-    check_at_least(len(small.events('frame')), 30, 'frames of the middle layer')
     sender.end()
+
+
+def wait_whole(viewer, wide):
+    """Until so many frames were shown since the link is wide as a stream that is whole has in five seconds."""
+    known = len(viewer.events('frame'))
+    wait_until(lambda: len(viewer.events('frame')) > known + 150, 'the stream is whole again', 120)
+    return viewer.events('frame')[known + 150]['t'] / 1e6 - wide
 
 
 def test_bandwidth_fixed(bench):
@@ -294,21 +330,14 @@ def test_bandwidth_fixed(bench):
     wait_control(bench, 'alice', lambda row: row['acked'] > 2200, 'the encoder makes what it may')
     let_pass(4)
     limit = bench.squeeze(1000)
-    before = bench.queue_of()
     with QueueWatch(bench, 1000) as queue:
         sender.wait_event('warning', 60)
         let_pass(15 if bench.long else 8)
-        after = bench.queue_of()
-    offered = [(at, passed + drops * 1200) for at, passed, drops, _ in queue.samples if at > limit + 2]
-    rate = (offered[-1][1] - offered[0][1]) * 8 / (offered[-1][0] - offered[0][0]) / 1000
-    bench.figure('offered to the link after 2 s', rate, 'kbit/s', goal=1050)
-    bench.figure('dropped by the link', after[2] - before[2], 'packets')
+    bench.figure('offered to the link after 2 s', queue.offered(limit + 2), 'kbit/s', goal=1050)
+    bench.figure('dropped by the link', queue.drops(limit), 'packets')
     seen = MediaClock.of(viewer, since=limit + 2)
     bench.figure('frames shown a second', len(seen.frames) / max(seen.seconds, 1), '')
-    wide = bench.widen()
-    known = len(viewer.events('frame'))
-    wait_until(lambda: len(viewer.events('frame')) > known + 150, 'the stream is whole again', 120)
-    bench.figure('150 frames shown after', viewer.events('frame')[known + 150]['t'] / 1e6 - wide, 's')
+    bench.figure('150 frames shown after', wait_whole(viewer, bench.widen()), 's')
 
 
 REACTIONS = re.compile(r'^(\S+)Z\t.*(?:applying channel capacity update|congestion state change|'
@@ -337,45 +366,64 @@ def publish_layers(bench):
         bench.launch('alice', layered(bench), '--watch=k')
 
 
-def choose(bench, kbit, publish_all, decoder, server=None):
-    """Three layers are published beside the server; what comes to us goes through a link that becomes too small."""
-    bench.limit(300)
-    bench.start_server(server)
-    publish_all(bench)
-    bench.wait_published('alice', 1)
-    text = '%s ! queue ! %s ! videoconvert ! video/x-raw,format=I420 ! identity name=r ! fakesink sync=false' % (
-        bench.element('src', 'bob', name='s', tracks='alice/video'), decoder)
-    viewer = bench.launch('bob', text, '--watch=s', '--read=r')
-    viewer.wait_event('first-buffer', 60, pad='video_0')
+def squeeze_downlink(bench, kbit, frames, notice=None):
+    """What comes to a viewer goes through a link that is too small. frames gives when it had frames, notice when it
+    noticed. Returns whether the server did."""
     wait_until(lambda: rate(bench, 1) > 1200, 'the largest layer comes', 90, every=0)
     let_pass(6)
     limit = bench.squeeze(kbit, down=True)
     with QueueWatch(bench, kbit, down=True) as queue:
-        full = None if server else wait_control(bench, 'bob', lambda row: row['down_congested'], 'we notice', limit)
+        noticed = notice(limit) if notice else None
         let_pass(20 if bench.long else 12)
-    if full:
-        bench.figure('we notice after', full['at'] - limit, 's')
+    if noticed:
+        after(bench, 'we notice after', noticed, limit)
     moments = [moment for moment in reactions(bench) if moment > limit]
-    check(moments, 'the server has not reacted')
-    bench.figure('the server reacts after', moments[0] - limit, 's', goal=1)
-    seen = [line['t'] / 1e6 for line in viewer.events('frame') if line['t'] / 1e6 > limit - 0.5]
-    bench.figure('largest frame gap', max(b - a for a, b in zip(seen, seen[1:])) * 1000, 'ms', goal=200)
-    bench.figure('last loss after', max(0.0, (queue.last_drop() or limit) - limit), 's')
+    after(bench, 'the server reacts after', next(iter(moments), None), limit, goal=1)
+    end = queue.samples[-1][0]
+    seen = [at for at in frames() if limit - 0.5 < at < end]
+    check_at_least(len(seen), 2, 'frames')
+    bench.figure('largest frame gap', max(b - a for a, b in zip(seen, seen[1:] + [end])) * 1000, 'ms', goal=200)
+    bench.figure('frames a second after 5 s', sum(at > limit + 5 for at in seen) / (end - limit - 5))
+    after(bench, 'last loss after', queue.last_drop() or limit, limit)
     bench.figure('lost', queue.drops(limit), 'packets')
     bench.figure('use of the link', queue.use(limit + 5) * 100, '%')
+    bench.figure('queue p95', percentile(queue.delays(limit + 5), 0.95), 'ms')
     wide = bench.widen(down=True)
-    wait_until(lambda: rate(bench, 1) > 1200, 'the largest layer is back', 60, every=0)
+    wait_until(lambda: rate(bench, 1) > 1200, 'the largest layer is back', 120, every=0)
     bench.figure('full quality after', time.monotonic() - wide, 's', goal=10)
+    return bool(moments)
+
+
+def start_downlink(bench, publish_all, server=None):
+    """Three layers are published beside the server."""
+    bench.limit(300)
+    bench.start_server(server)
+    publish_all(bench)
+    bench.wait_published('alice', 1)
+
+
+def choose(bench, kbit, publish_all, decoder, server=None):
+    """What comes to us of three layers goes through a link that becomes too small."""
+    start_downlink(bench, publish_all, server)
+    viewer = bench.launch('bob', viewing(bench, 'bob', 'alice/video', decoder), '--watch=s', '--read=r')
+    viewer.wait_event('first-buffer', 60, pad='video_0')
+
+    def notice(limit):
+        return wait_control(bench, 'bob', lambda row: row['down_congested'], 'we notice', limit)['at']
+
+    def frames():
+        return [line['t'] / 1e6 for line in viewer.events('frame')]
+    check(squeeze_downlink(bench, kbit, frames, None if server else notice), 'the server has not reacted')
     check(not viewer.events('error'), 'errors')
 
 
-def rate(bench, seconds):
-    """kbit/s that come to the client."""
-    def received():
-        return json.loads(run('ip', '-s', '-j', 'link', 'show', 'eth-c'))[0]['stats64']['rx']['bytes']
-    before, start = received(), time.monotonic()
+def rate(bench, seconds, way='rx'):
+    """kbit/s that come to the client, or (tx) leave it."""
+    def count():
+        return json.loads(run('ip', '-s', '-j', 'link', 'show', 'eth-c'))[0]['stats64'][way]['bytes']
+    before, start = count(), time.monotonic()
     let_pass(seconds)
-    return (received() - before) * 8 / (time.monotonic() - start) / 1000
+    return (count() - before) * 8 / (time.monotonic() - start) / 1000
 
 
 SEND_SIDE = {'rtc': {'congestion_control': {'use_send_side_bwe': True}}}
