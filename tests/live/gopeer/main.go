@@ -42,6 +42,8 @@ type entry struct {
 	Bad        int      `json:"bad"` // packets that could not be taken apart
 	FirstFrame *float64 `json:"firstFrame"`
 	At         float64  `json:"at"`
+
+	screen *screen // of video
 }
 
 type peer struct {
@@ -108,6 +110,9 @@ func (p *peer) take(e *entry, f *frame, d rtp.Depacketizer, packet *rtp.Packet) 
 		f.whole = false
 	}
 	f.next, f.known = packet.SequenceNumber+1, true
+	if e.screen != nil {
+		e.screen.take(packet)
+	}
 	// The server's padding, by which it measures the way.
 	if packet.Padding || len(packet.Payload) == 0 {
 		return
@@ -150,6 +155,9 @@ func (p *peer) subscribed(track *webrtc.TrackRemote, publication *lksdk.RemoteTr
 	participant *lksdk.RemoteParticipant) {
 	e := &entry{Sid: publication.SID(), Name: publication.Name(), Identity: participant.Identity(),
 		Kind: track.Kind().String(), Mime: track.Codec().MimeType}
+	if e.Kind == "video" {
+		e.screen = newScreen(e.Mime)
+	}
 	p.mutex.Lock()
 	p.entries = append(p.entries, e)
 	p.mutex.Unlock()
@@ -173,6 +181,18 @@ func (p *peer) call(r request) (any, error) {
 			result = append(result, *e)
 		}
 		return result, nil
+	case "shown":
+		p.mutex.Lock()
+		defer p.mutex.Unlock()
+		times := []float64{}
+		for _, e := range p.entries {
+			if e.screen != nil {
+				times = append(times, e.screen.times...)
+			}
+		}
+		return times, nil
+	case "publish":
+		return nil, publishFile(p.room, r.Arguments[0], r.Arguments[1])
 	case "crowd-join", "crowd-leave", "crowd-count":
 		return p.crowd.call(r)
 	case "leave":
