@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Runs Chromium with the test page for a test in another language.
 //
-// node browser.mjs CHROMIUM PAGE-URL PROFILE-FOLDER; a line of JSON on standard input is a call of one function of the
-// page, {"call": "join", "arguments": [...]}, or {"call": "screenshot", "arguments": [PATH]}; a line of JSON answers
-// each, {"result": ...} or {"error": "..."}. Ends with the end of its input. NODE_PATH names the modules.
+// node browser.mjs CHROMIUM PAGE-URL PROFILE-FOLDER [CAMERA-FILE]; a line of JSON on standard input is a call of one
+// function of the page, {"call": "join", "arguments": [...]}, or {"call": "screenshot", "arguments": [PATH]}; a line of
+// JSON answers each, {"result": ...} or {"error": "..."}. Ends with the end of its input. NODE_PATH names the modules.
 
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import readline from 'node:readline';
 
-const [executablePath, url, profile] = process.argv.slice(2);
+const [executablePath, url, profile, camera] = process.argv.slice(2);
 const require = createRequire(path.join(process.env.NODE_PATH, 'any.js'));
 const { chromium } = require('playwright-core');
 
@@ -24,6 +24,7 @@ const context = await chromium.launchPersistentContext(profile, {
     '--use-fake-device-for-media-stream=fps=30', '--use-fake-ui-for-media-stream',
     '--autoplay-policy=no-user-gesture-required', '--allow-loopback-in-peer-connection',
     '--disable-features=WebRtcHideLocalIpsWithMdns', '--disable-backgrounding-occluded-windows',
+    ...(camera ? [`--use-file-for-fake-video-capture=${camera}`] : []),
   ],
 });
 const page = context.pages()[0] ?? await context.newPage();

@@ -305,14 +305,15 @@ class Bench:
         self.stack.callback(end_process, process)
         return process, output
 
-    def browser(self, name='browser', folder=HERE / 'page'):
+    def browser(self, name='browser', folder=HERE / 'page', camera=None):
+        """Chromium with our page. Its camera is a picture of its own, or a file in Y4M, again and again."""
         check(CHROMIUM, 'no chromium in PATH: sh tests/run.sh installs it, --without-browser leaves it out')
         check((MODULES / 'playwright-core').is_dir(), 'no playwright-core in %s: run sh tests/run.sh', MODULES)
         page = PageServer(folder, MODULES, None)
         threading.Thread(target=page.serve_forever, daemon=True).start()
         self.stack.callback(page.shutdown)
         profile = self.stack.enter_context(tempfile.TemporaryDirectory(prefix='live-', ignore_cleanup_errors=True))
-        command = ['node', str(HERE / 'browser.mjs'), CHROMIUM, page.url, profile]
+        command = ['node', str(HERE / 'browser.mjs'), CHROMIUM, page.url, profile, *([camera] if camera else [])]
         browser = Caller(command, self.folder / (name + '.log'), dict(os.environ, NODE_PATH=str(MODULES)))
         self.stack.callback(browser.close)
         return browser

@@ -140,6 +140,53 @@ window.sent = async () => {
   return result;
 };
 
+const records = [];
+
+// From now on, every 100 ms: what the estimator allows (bit/s), what was sent so far, and by rid what each layer may
+// use (bit/s; 0: it is off) and its frames so far.
+window.record = () => {
+  const { sender } = [...room.localParticipant.videoTrackPublications.values()][0].track;
+
+  setInterval(async () => {
+    const record = { at: performance.timeOrigin + performance.now(), allowed: 0, bytes: 0, layers: {}, reason: 'none' };
+
+    for (const report of (await sender.getStats()).values()) {
+      if (report.type === 'candidate-pair' && report.availableOutgoingBitrate) {
+        record.allowed = report.availableOutgoingBitrate;
+      } else if (report.type === 'outbound-rtp') {
+        record.bytes += report.bytesSent + report.headerBytesSent;
+        record.layers[report.rid || ''] = [report.targetBitrate || 0, report.framesSent || 0];
+        record.reason = report.qualityLimitationReason !== 'none' ? report.qualityLimitationReason : record.reason;
+      }
+    }
+    records.push(record);
+  }, 100);
+};
+
+// What was recorded since this was called last. Times are milliseconds of the wall clock.
+window.recorded = () => records.splice(0);
+
+const shownTimes = [];
+
+function watchFrames(element) {
+  element.requestVideoFrameCallback((now, metadata) => {
+    shownTimes.push(performance.timeOrigin + metadata.presentationTime);
+    watchFrames(element);
+  });
+}
+
+// From now on notes when frames are shown.
+window.show = () => {
+  for (const { track } of seen.values()) {
+    if (track.kind === Track.Kind.Video) {
+      watchFrames(track.attachedElements[0]);
+    }
+  }
+};
+
+// When frames were shown, in milliseconds of the wall clock.
+window.shown = () => shownTimes;
+
 window.unpublish = async () => {
   const publications = [...room.localParticipant.trackPublications.values()];
 
