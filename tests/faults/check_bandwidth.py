@@ -145,6 +145,13 @@ def squeeze_uplink(bench, kbit, seconds, wait_below):
     return limit, queue
 
 
+def leave_run(bench, kbit, limit, wide, rows, queue):
+    """What plot.py draws. Times are seconds of the monotonic clock, rates kbit/s."""
+    (bench.folder / 'run.json').write_text(json.dumps({
+        'kbit': kbit, 'limit': limit, 'wide': wide, 'rows': [(row['at'], row['target'], row['sent']) for row in rows],
+        'queue': [(at, backlog * 8 / kbit) for at, _, _, backlog in queue.samples]}))
+
+
 def adapt(bench, kbit, full, seconds):
     """An encoder that follows, into a link that becomes too small and wide again."""
     bench.limit(240)
@@ -161,6 +168,7 @@ def adapt(bench, kbit, full, seconds):
     wide = bench.widen()
     back = wait_control(bench, 'alice', lambda row: row['acked'] > 0.95 * full, 'the full rate is back', wide)
     bench.figure('back at 95 % after', back['at'] - wide, 's', goal=8)
+    leave_run(bench, kbit, limit, wide, controls(bench, 'alice'), queue)
 
 
 def test_bandwidth_follows(bench):
