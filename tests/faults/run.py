@@ -21,7 +21,7 @@ from report import write_report  # noqa: E402
 from runner import find_tests, run_test  # noqa: E402
 
 MODULES = ['check_signal', 'check_media', 'check_sync', 'check_recording', 'check_layers', 'check_viewer', 'check_room',
-           'check_bandwidth', 'check_soak']
+           'check_bandwidth', 'check_bandwidth_peers', 'check_soak']
 LONG = ['t2-server-gone-for-ever', 't4-hundred-cuts', 't13-token-expires', 't38-soak']
 SHORT = ['t1-server-killed', 't4-websocket-cut', 't8-udp-gone-5s', 't18-server-shutdown', 'rights', 'simulcast-loss',
          'recording-h264', 'bandwidth-follows']
@@ -46,7 +46,8 @@ def main():
         for name, function in tests.items():
             print('%-28s %s' % (name, (function.__doc__ or '').strip().splitlines()[0]))
         return 0
-    long = LONG + [name for name in tests if name.startswith('t23') and name.endswith(('vp9', 'h265'))]
+    long = LONG + [name for name in tests if name.startswith('bandwidth-peer') or
+                   name.startswith('t23') and name.endswith(('vp9', 'h265'))]
     unknown = [name for name in options.names if name not in tests]
     if unknown:
         parser.error('no such test: ' + ', '.join(unknown))
