@@ -30,8 +30,8 @@ func (a again) Read(p []byte) (int, error) {
 	return a.File.Read(p)
 }
 
-// publishFile sends H.264 of a file in byte-stream format, with one slice for each frame, at 30 frames a second.
-func publishFile(room *lksdk.Room, path, name string) error {
+// publishLoop sends H.264 of a file in byte-stream format, with one slice for each frame, at 30 frames a second.
+func publishLoop(room *lksdk.Room, path, name string) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err

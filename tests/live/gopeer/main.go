@@ -192,7 +192,7 @@ func (p *peer) call(r request) (any, error) {
 		}
 		return times, nil
 	case "publish":
-		return nil, publishFile(p.room, r.Arguments[0], r.Arguments[1])
+		return nil, publishLoop(p.room, r.Arguments[0], r.Arguments[1])
 	case "crowd-join", "crowd-leave", "crowd-count":
 		return p.crowd.call(r)
 	case "leave":
