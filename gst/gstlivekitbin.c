@@ -261,7 +261,7 @@ check_settings (const GstLiveKitSessionSettings * settings, GError ** error)
 {
   gint64 now_s = g_get_real_time () / G_USEC_PER_SEC;
 
-  if (*error || (settings->room.server_url && !lk_room_check_server_url (settings->room.server_url, error)))
+  if (*error)
     return;
   lk_token_source_check (settings->room.token_source, settings->room.room,
       settings->room.needs_publish, settings->room.needs_subscribe, now_s, error);
@@ -281,9 +281,11 @@ take_settings (GstLiveKitBin * self, GstLiveKitSessionSettings * settings, GErro
   fill_settings_locked (priv, &ours, server_url);
   ours.room.needs_publish = GST_LIVEKIT_BIN_GET_CLASS (self)->role == GST_LIVEKIT_ROLE_PUBLISHER;
   ours.room.needs_subscribe = GST_LIVEKIT_BIN_GET_CLASS (self)->role == GST_LIVEKIT_ROLE_SUBSCRIBER;
-  ours.room.token_source = lk_token_source_choose (set_or_null (priv->token), set_or_null (priv->token_url),
-      priv->token_headers, set_or_null (priv->api_key), set_or_null (priv->api_secret), server_url, &priv->http,
-      g_getenv, error);
+  /* First, for what token there is depends on it: the development server needs none. */
+  if (server_url == NULL || lk_room_check_server_url (server_url, error))
+    ours.room.token_source = lk_token_source_choose (set_or_null (priv->token), set_or_null (priv->token_url),
+        priv->token_headers, set_or_null (priv->api_key), set_or_null (priv->api_secret), server_url, &priv->http,
+        g_getenv, error);
   gst_livekit_session_settings_copy (settings, &ours);
   priv->error_is_posted = priv->has_joined = FALSE;
   GST_OBJECT_UNLOCK (self);
