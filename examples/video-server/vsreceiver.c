@@ -40,6 +40,7 @@ struct _VsReceiver
   gboolean needs_key_frame;     /* of video: not begun yet */
   gint64 asked_us;              /* for one, monotonic */
   guint64 buffers, bytes;
+  GstClockTime last_time;       /* of what the pipeline was given, or NONE; streaming thread, and before there is an end */
 };
 
 static const struct
@@ -152,8 +153,18 @@ on_branch_buffer (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   return passes ? GST_PAD_PROBE_OK : GST_PAD_PROBE_DROP;
 }
 
+/* Always later than the one before: where two are the same, h264parse takes the time from the second, and mp4mux wants one. */
+static GstClockTime
+place (VsReceiver * receiver, gint64 time)
+{
+  GstClockTime earliest = receiver->last_time == GST_CLOCK_TIME_NONE ? 0 : receiver->last_time + GST_MSECOND;
+
+  /* what is older than the pipeline is of its beginning */
+  return receiver->last_time = time > (gint64) earliest ? (GstClockTime) time : earliest;
+}
+
 static void
-push (GstSample * sample, GstElement * tail, GstElement * end)
+push (VsReceiver * receiver, GstSample * sample, GstElement * tail, GstElement * end)
 {
   GstBuffer *buffer = gst_buffer_copy (gst_sample_get_buffer (sample));
   guint64 time = gst_segment_to_running_time (gst_sample_get_segment (sample), GST_FORMAT_TIME,
@@ -161,9 +172,8 @@ push (GstSample * sample, GstElement * tail, GstElement * end)
   gint64 shift = GST_CLOCK_DIFF (gst_element_get_base_time (end), gst_element_get_base_time (tail));
 
   GST_BUFFER_DTS (buffer) = GST_CLOCK_TIME_NONE;
-  /* what is older than the pipeline is of its beginning */
   if (GST_CLOCK_TIME_IS_VALID (time))
-    GST_BUFFER_PTS (buffer) = (GstClockTime) MAX ((gint64) time + shift, 0);
+    GST_BUFFER_PTS (buffer) = place (receiver, (gint64) time + shift);
   gst_app_src_set_caps (GST_APP_SRC (end), gst_sample_get_caps (sample));
   gst_app_src_push_buffer (GST_APP_SRC (end), buffer);
 }
@@ -186,7 +196,7 @@ on_sample (GstAppSink * tail, gpointer data)
   }
   g_mutex_unlock (&receiver->lock);
   if (end != NULL) {
-    push (sample, GST_ELEMENT (tail), end);
+    push (receiver, sample, GST_ELEMENT (tail), end);
     gst_object_unref (end);
   }
   return GST_FLOW_OK;
@@ -211,19 +221,22 @@ prepare (VsParsed * parsed, gpointer data)
   VsReceiver *receiver = data;
   GstElement *end = parsed->ends[0];
   g_autoptr (GstPad) pad = gst_element_get_static_pad (end, "src");
+  GstClockTime latency = get_room_latency (receiver) + MARGIN_NS;
 
   /* never blocks the room, whatever the text says */
   g_object_set (end, "block", FALSE, "format", GST_FORMAT_TIME, "min-latency",
-      (gint64) (get_room_latency (receiver) + MARGIN_NS), "max-time", QUEUE_NS, "max-bytes", G_GUINT64_CONSTANT (0),
+      (gint64) latency, "max-time", QUEUE_NS, "max-bytes", G_GUINT64_CONSTANT (0),
       "leaky-type", GST_APP_LEAKY_TYPE_DOWNSTREAM, NULL);
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_EVENT_UPSTREAM, on_end_event, receiver, NULL);
   /* known before the pipeline runs: times are made from it at once */
   gst_element_set_start_time (parsed->pipeline, GST_CLOCK_TIME_NONE);
-  gst_element_set_base_time (parsed->pipeline, gst_clock_get_time (receiver->clock));
+  /* what comes first was taken by the publisher a latency ago */
+  gst_element_set_base_time (parsed->pipeline, gst_clock_get_time (receiver->clock) - latency);
   gst_element_set_base_time (end, gst_element_get_base_time (parsed->pipeline));
 
   g_mutex_lock (&receiver->lock);
   receiver->end = gst_object_ref (end);
+  receiver->last_time = GST_CLOCK_TIME_NONE;
   receiver->needs_key_frame = receiver->config->direction == VS_RECEIVES_VIDEO;
   receiver->asked_us = g_get_monotonic_time ();
   g_mutex_unlock (&receiver->lock);

@@ -243,6 +243,7 @@ def test_video_server_recordings(bench):
     wait_until(lambda: min(metrics(url + 'metrics')[name % number] for number in (0, 1)) > 60, 'two recordings', 60)
     check_equal(ask(url + 'ready')[2], 'PIPELINE_2 is broken\n', 'what is not ready')
     program.stop()
+    check_equal([program.printed().count('PIPELINE_%d: starts' % number) for number in (0, 1)], [1, 1], 'starts')
     files = [bench.temporary / 'whole.mp4', *sorted(bench.temporary.glob('part-*.mp4'))]
     frames = [len(bench.probe_file(file)['times'][0]) for file in files]
     bench.note('frames of the files: %s', frames)
