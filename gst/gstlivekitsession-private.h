@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitsession-private: shared by gstlivekitsession.c (life), -users.c (whose it is), -peers.c, -room.c, -tracks.c
- * (both directions' tracks) and gstlivekitstats.c. */
+/* gstlivekitsession-private: shared by gstlivekitsession.c (life), -users.c (whose it is), -peers.c, -room.c, -facts.c,
+ * -publish.c, -tracks.c (what is subscribed to), -bandwidth.c and gstlivekitstats.c. */
 #pragma once
 
 #include "gstlivekitcore.h"
@@ -136,21 +136,29 @@ void gst_livekit_session_check_silence_in_loop (GstLiveKitSession * session);
 
 void gst_livekit_session_set_latency_in_loop (GstLiveKitSession * session, guint latency_ms);
 
-/* gstlivekitsession-tracks.c, room loop */
+/* gstlivekitsession-publish.c, room loop */
 /* The transport is up. */
 void gst_livekit_session_note_start_in_loop (GstLiveKitSession * session);
-/* Their element goes. Tracks that were shown have let go of it when @left (@data) has been called for each of them. */
+/* Their element goes. */
 void gst_livekit_session_drop_local_in_loop (GstLiveKitSession * session);
-guint gst_livekit_session_drop_remote_in_loop (GstLiveKitSession * session, GDestroyNotify left, gpointer data);
-/* Of the core's running time to that of the role's element. */
-void gst_livekit_session_set_offset_in_loop (GstLiveKitSession * session, GstLiveKitRole role, GstClockTimeDiff offset);
-void gst_livekit_session_reconcile_later (GstLiveKitSession * session);
 void gst_livekit_session_publish_all_in_loop (GstLiveKitSession * session);
 void gst_livekit_session_unpublish_all_in_loop (GstLiveKitSession * session);
 void gst_livekit_session_connected_in_loop (GstLiveKitSession * session, gboolean is_connected);
 void gst_livekit_session_unpublish_in_loop (GstLiveKitSession * session, GstLiveKitLocalTrack * track);
-/* The right to publish, or to subscribe, has come back. */
+/* The right to publish has come back. */
 void gst_livekit_session_allow_all_in_loop (GstLiveKitSession * session);
+GstLiveKitLocalTrack *gst_livekit_session_find_local (GstLiveKitSession * session, const gchar * cid,
+    const gchar * sid);
+/* Sets all pads of @track to what the room has made of it. */
+void gst_livekit_session_tell_muted_in_loop (GstLiveKitSession * session, GstLiveKitLocalTrack * track, gboolean muted);
+
+/* gstlivekitsession-tracks.c, room loop */
+/* Their element goes. Tracks that were shown have let go of it when @left (@data) has been called for each of them. */
+guint gst_livekit_session_drop_remote_in_loop (GstLiveKitSession * session, GDestroyNotify left, gpointer data);
+/* Of the core's running time to that of the role's element. */
+void gst_livekit_session_set_offset_in_loop (GstLiveKitSession * session, GstLiveKitRole role, GstClockTimeDiff offset);
+void gst_livekit_session_reconcile_later (GstLiveKitSession * session);
+/* The right to subscribe has come back. */
 void gst_livekit_session_subscribe_again_in_loop (GstLiveKitSession * session);
 /* Nothing comes on a subscribed track, although it is not muted: its pad gets GAP events. */
 void gst_livekit_session_set_silent_in_loop (GstLiveKitSession * session, const LkPublication * publication,
@@ -161,10 +169,6 @@ void gst_livekit_session_pad_added_in_loop (GstLiveKitSession * session, GstLive
 void gst_livekit_session_orphan_all_in_loop (GstLiveKitSession * session);
 void gst_livekit_session_end_all_in_loop (GstLiveKitSession * session);
 void gst_livekit_session_tick_tracks_in_loop (GstLiveKitSession * session);
-GstLiveKitLocalTrack *gst_livekit_session_find_local (GstLiveKitSession * session, const gchar * cid,
-    const gchar * sid);
-/* Sets all pads of @track to what the room has made of it. */
-void gst_livekit_session_tell_muted_in_loop (GstLiveKitSession * session, GstLiveKitLocalTrack * track, gboolean muted);
 GstStructure *gst_livekit_session_track_message (const gchar * action, const LkPublication * publication);
 void gst_livekit_session_tell_track (GstLiveKitSession * session, const gchar * action,
     const LkPublication * publication);
