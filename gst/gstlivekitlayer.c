@@ -724,7 +724,8 @@ replace_chain (GstLiveKitLayer * layer)
     gst_pad_push_event (feed, gst_event_new_segment (&ours));
 }
 
-/* The chain has no queue: when the push returns, the frame's packets have been handed to the socket. */
+/* The chain has no queue: when the push returns, the frame's packets have been handed to the socket, or to the link, where
+ * they wait while the connection is busy. How long they do is the link's to tell (pacer-ms). */
 static void
 measure_latency (GstLiveKitLayer * layer, gint64 started_us)
 {

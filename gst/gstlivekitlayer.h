@@ -120,7 +120,7 @@ typedef struct
   guint64 n_frames, n_bytes, n_dropped, n_key_frames, n_key_frame_requests;
   guint32 ssrc;
   guint width, height;
-  guint latency_us;             /* mean of the last frames of live input; 0 = none was sent */
+  guint latency_us;             /* to the socket or the link's queue: mean of the last frames of live input; 0 = none was sent */
   gboolean is_active;
 } GstLiveKitLayerCounters;
 void gst_livekit_layer_get_counters (GstLiveKitLayer * layer, GstLiveKitLayerCounters * counters);
