@@ -4,6 +4,7 @@
 
 #include <gst/check/gstcheck.h>
 
+#include "elementfixture.h"
 #include "gstlivekitlink.h"
 
 #define PACKET_BYTES 1200
@@ -156,11 +157,27 @@ fill_path (Fixture * fixture, GstClockTime arrival)
   fail_unless (g_atomic_int_get (&fixture->n_congested) > 0);
 }
 
+/* Many wait at a link that is full, where one arrives each @arrival. */
+static void
+set_up_full (Fixture * fixture, GstClockTime arrival, guint n)
+{
+  set_up (fixture);
+  fill_path (fixture, arrival);
+  fail_unless_equals_int (send (fixture, n), GST_FLOW_OK);
+}
+
 static void
 wait_idle (Fixture * fixture)
 {
-  while (!gst_livekit_link_is_idle (fixture->link))
-    g_usleep (5000);
+  element_wait_until (gst_livekit_link_is_idle (fixture->link));
+}
+
+static void
+wait_all (Fixture * fixture, guint n)
+{
+  wait_idle (fixture);
+  fail_unless_equals_int (fixture->n_received, n);
+  fail_unless_equals_int (fixture->n_disordered, 0);
 }
 
 /* As from a server that does not report. */
@@ -202,9 +219,7 @@ GST_START_TEST (test_without_a_limit_there_is_room)
     report_arrivals (&fixture, 30, 3 * GST_MSECOND);
   fail_unless_equals_int (send (&fixture, 5000), GST_FLOW_OK);
   fail_unless (gst_livekit_link_has_room (fixture.link) && gst_livekit_link_may_resume (fixture.link));
-  wait_idle (&fixture);
-  fail_unless_equals_int (fixture.n_received, 5000);
-  fail_unless_equals_int (fixture.n_disordered, 0);
+  wait_all (&fixture, 5000);
   clean_up (&fixture);
 }
 GST_END_TEST;
@@ -213,12 +228,8 @@ GST_START_TEST (test_who_waits_goes_in_order)
 {
   Fixture fixture;
 
-  set_up (&fixture);
-  fill_path (&fixture, 10 * GST_MSECOND);
-  fail_unless_equals_int (send (&fixture, 200), GST_FLOW_OK);
-  wait_idle (&fixture);
-  fail_unless_equals_int (fixture.n_received, 200);
-  fail_unless_equals_int (fixture.n_disordered, 0);
+  set_up_full (&fixture, 10 * GST_MSECOND, 200);
+  wait_all (&fixture, 200);
   clean_up (&fixture);
 }
 GST_END_TEST;
@@ -228,9 +239,7 @@ GST_START_TEST (test_stop_leaves_who_waits)
 {
   Fixture fixture;
 
-  set_up (&fixture);
-  fill_path (&fixture, 50 * GST_MSECOND);
-  fail_unless_equals_int (send (&fixture, 5000), GST_FLOW_OK);
+  set_up_full (&fixture, 50 * GST_MSECOND, 5000);
   fail_unless (!gst_livekit_link_has_room (fixture.link) && !gst_livekit_link_may_resume (fixture.link));
   gst_livekit_link_ref (fixture.link);
   clean_up (&fixture);
@@ -246,9 +255,7 @@ GST_START_TEST (test_forgotten_ones_make_room)
 {
   Fixture fixture;
 
-  set_up (&fixture);
-  fill_path (&fixture, 50 * GST_MSECOND);
-  fail_unless_equals_int (send (&fixture, 5000), GST_FLOW_OK);
+  set_up_full (&fixture, 50 * GST_MSECOND, 5000);
   gst_livekit_link_forget (fixture.link, fixture.joint);
   wait_idle (&fixture);
   fail_unless (fixture.n_received < 5000);
@@ -262,13 +269,9 @@ GST_START_TEST (test_reset_lets_all_go)
 {
   Fixture fixture;
 
-  set_up (&fixture);
-  fill_path (&fixture, 50 * GST_MSECOND);
-  fail_unless_equals_int (send (&fixture, 5000), GST_FLOW_OK);
+  set_up_full (&fixture, 50 * GST_MSECOND, 5000);
   gst_livekit_link_reset (fixture.link);
-  wait_idle (&fixture);
-  fail_unless_equals_int (fixture.n_received, 5000);
-  fail_unless_equals_int (fixture.n_disordered, 0);
+  wait_all (&fixture, 5000);
   clean_up (&fixture);
 }
 GST_END_TEST;

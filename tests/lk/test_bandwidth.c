@@ -360,6 +360,19 @@ status_of (LkBandwidth * bandwidth, gint64 now_us)
   return status;
 }
 
+/* One on a link without a limit, after 900 packets of feedback. */
+static LkBandwidth *
+new_fed (gint64 * now_us)
+{
+  LkBandwidth *bandwidth;
+
+  *now_us = 5 * S;
+  bandwidth = lk_bandwidth_new (&by_hand, *now_us);
+  for (guint i = 0; i < 30; i++)
+    feed (bandwidth, (guint16) (30 * i), 30, now_us, 0);
+  return bandwidth;
+}
+
 GST_START_TEST (test_numbers_wrap)
 {
   gint64 now_us = 5 * S;
@@ -398,12 +411,10 @@ GST_END_TEST;
 
 GST_START_TEST (test_silence_lowers_and_recovers)
 {
-  gint64 now_us = 5 * S;
-  g_autoptr (LkBandwidth) bandwidth = lk_bandwidth_new (&by_hand, now_us);
+  gint64 now_us;
+  g_autoptr (LkBandwidth) bandwidth = new_fed (&now_us);
   guint before_bps;
 
-  for (guint i = 0; i < 30; i++)
-    feed (bandwidth, (guint16) (30 * i), 30, &now_us, 0);
   before_bps = status_of (bandwidth, now_us).target_bps;
   /* nothing sent: nothing known, nothing changed */
   now_us += 10 * S;
@@ -427,12 +438,10 @@ GST_START_TEST (test_pause_is_no_silence)
 {
   for (guint n_before = 1; n_before <= 55; n_before += 6) {
     for (guint pause_ms = 600; pause_ms <= 3000; pause_ms += 100) {
-      gint64 now_us = 5 * S;
-      g_autoptr (LkBandwidth) bandwidth = lk_bandwidth_new (&by_hand, now_us);
+      gint64 now_us;
+      g_autoptr (LkBandwidth) bandwidth = new_fed (&now_us);
       guint before_bps;
 
-      for (guint i = 0; i < 30; i++)
-        feed (bandwidth, (guint16) (30 * i), 30, &now_us, 0);
       before_bps = status_of (bandwidth, now_us).target_bps;
       for (guint i = 0; i < n_before; i++)
         lk_bandwidth_sent (bandwidth, 1160, FALSE, now_us);
@@ -452,12 +461,10 @@ GST_END_TEST;
 /* What silence has made of the target is no word about the next path. */
 GST_START_TEST (test_reset_after_silence)
 {
-  gint64 now_us = 5 * S;
-  g_autoptr (LkBandwidth) bandwidth = lk_bandwidth_new (&by_hand, now_us);
+  gint64 now_us;
+  g_autoptr (LkBandwidth) bandwidth = new_fed (&now_us);
   guint before_bps;
 
-  for (guint i = 0; i < 30; i++)
-    feed (bandwidth, (guint16) (30 * i), 30, &now_us, 0);
   before_bps = status_of (bandwidth, now_us).target_bps;
   for (guint i = 0; i < 1000; i++) {
     lk_bandwidth_sent (bandwidth, 1160, FALSE, now_us += 10 * MS);
@@ -471,11 +478,9 @@ GST_END_TEST;
 
 GST_START_TEST (test_reset_starts_again)
 {
-  gint64 now_us = 5 * S;
-  g_autoptr (LkBandwidth) bandwidth = lk_bandwidth_new (&by_hand, now_us);
+  gint64 now_us;
+  g_autoptr (LkBandwidth) bandwidth = new_fed (&now_us);
 
-  for (guint i = 0; i < 30; i++)
-    feed (bandwidth, (guint16) (30 * i), 30, &now_us, 0);
   lk_bandwidth_reset (bandwidth, now_us);
   fail_unless_equals_int (status_of (bandwidth, now_us).acked_bps, 0);
   fail_unless_equals_int (status_of (bandwidth, now_us).queue_us, 0);
