@@ -70,8 +70,8 @@ gst_livekit_aligner_set_flowing (GstLiveKitAligner * aligner, guint slot, gboole
   g_mutex_unlock (&aligner->lock);
 }
 
-/* Layers of a camera's own streams have frames at other times than ours, or fewer: none is due between them. One thread that
- * brings several layers in turn would wait for itself. */
+/* Layers of a camera's own streams have frames at other times than ours, or fewer: none is due between them. One thread
+ * that brings several layers in turn would wait for itself. */
 static gboolean
 is_awaited (GstLiveKitAligner * aligner, guint slot, const Layer * other)
 {

@@ -29,7 +29,8 @@ gboolean gst_livekit_chain_measure_level (GstLiveKitChain * chain);
 /* While nothing streams in it. */
 void gst_livekit_chain_free (GstLiveKitChain * chain);
 /* What packets carry from now on: always what the codec has, and with @rid also that and @mid: the stream is @layer of
- * several streams then, from 0, whatever is in it. Capture times are those of @clock, whose running times buffers carry. */
+ * several streams then, from 0, whatever is in it. Capture times are those of @clock, whose running times buffers
+ * carry. */
 void gst_livekit_chain_add_extensions (GstLiveKitChain * chain, GstElement * clock, guint n_spatial_layers,
     const gchar * mid, const gchar * rid, guint layer);
 

@@ -51,8 +51,8 @@ static const GstLiveKitCodec codecs[] = {
         .input_caps = "audio/x-opus, channel-mapping-family=(int)0",.parser = "opusparse",.payloader = "rtpopuspay",
       .depayloader = "rtpopusdepay",.output_caps = "audio/x-opus, channel-mapping-family=(int)0",.decoder = "opusdec"},
   {
-        .encoding_name = GST_LIVEKIT_RED_NAME,.mime_type = GST_LIVEKIT_MIME_TYPE_RED,.kind = LK_TRACK_AUDIO,.clock_rate = 48000,
-        .channels = 2,.payload_type = 63,.fmtp = "111/111",.media_type = "audio/x-opus",.parser = "opusparse",
+        .encoding_name = GST_LIVEKIT_RED_NAME,.mime_type = GST_LIVEKIT_MIME_TYPE_RED,.kind = LK_TRACK_AUDIO,
+        .clock_rate = 48000,.channels = 2,.payload_type = 63,.fmtp = "111/111",.media_type = "audio/x-opus",.parser = "opusparse",
         .payloader = "livekitrtpredpay",.depayloader = "livekitrtpreddepay",
       .output_caps = "audio/x-opus, channel-mapping-family=(int)0",.decoder = "opusdec"},
   {

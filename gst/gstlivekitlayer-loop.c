@@ -49,8 +49,8 @@ gst_livekit_layer_get_format_in_loop (GstLiveKitLayer * layer, GstLiveKitLayerFo
   if (is_known)
     *format = (GstLiveKitLayerFormat) {
       .codec = layer->chain->codec,.width = layer->width,.height = layer->height,
-      .n_spatial_layers = layer->n_spatial_layers,.n_channels = layer->n_channels,.bitrate = find_bitrate (layer),.ssrc = layer->chain->ssrc,
-      .src_pad = layer->chain->src_pad };
+      .n_spatial_layers = layer->n_spatial_layers,.n_channels = layer->n_channels,.bitrate = find_bitrate (layer),
+      .ssrc = layer->chain->ssrc,.src_pad = layer->chain->src_pad };
   g_mutex_unlock (&layer->lock);
   return is_known;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitlayer-private: what the files of a layer share: gstlivekitlayer.c has what streams, -loop.c what the session
- * asks for. */
+/* gstlivekitlayer-private: what the files of a layer share: gstlivekitlayer.c has what streams, -loop.c what the
+ * session asks for. */
 #pragma once
 
 #include "gstlivekitlayer.h"

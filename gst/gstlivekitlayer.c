@@ -615,8 +615,8 @@ running_time (GstLiveKitLayer * layer, GstClockTime time)
   return result;
 }
 
-/* Frames are sent in the order in which they come, so that either time will do: of a raw stream h264parse knows only when
- * to decode. Live input without any is timed when it comes. */
+/* Frames are sent in the order in which they come, so that either time will do: of a raw stream h264parse knows only
+ * when to decode. Live input without any is timed when it comes. */
 static GstBuffer *
 to_running_time (GstLiveKitLayer * layer, GstBuffer * buffer)
 {
@@ -724,8 +724,8 @@ replace_chain (GstLiveKitLayer * layer)
     gst_pad_push_event (feed, gst_event_new_segment (&ours));
 }
 
-/* The chain has no queue: when the push returns, the frame's packets have been handed to the socket, or to the link, where
- * they wait while the connection is busy. How long they do is the link's to tell (pacer-ms). */
+/* The chain has no queue: when the push returns, the frame's packets have been handed to the socket, or to the link,
+ * where they wait while the connection is busy. How long they do is the link's to tell (pacer-ms). */
 static void
 measure_latency (GstLiveKitLayer * layer, gint64 started_us)
 {
@@ -733,7 +733,8 @@ measure_latency (GstLiveKitLayer * layer, gint64 started_us)
 
   g_mutex_lock (&layer->lock);
   if (layer->is_open && layer->is_live && layer->is_watched && !layer->is_muted)
-    layer->counters.latency_us = layer->counters.latency_us ? (layer->counters.latency_us * 7 + latency_us) / 8 : latency_us;
+    layer->counters.latency_us =
+        layer->counters.latency_us ? (layer->counters.latency_us * 7 + latency_us) / 8 : latency_us;
   g_mutex_unlock (&layer->lock);
 }
 

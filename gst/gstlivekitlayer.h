@@ -99,7 +99,8 @@ gboolean gst_livekit_layer_is_outdated_in_loop (GstLiveKitLayer * layer);
 /* Media may flow. @start_offset: how long after the clock's start that was so first. */
 void gst_livekit_layer_set_open_in_loop (GstLiveKitLayer * layer, gboolean is_open, GstClockTime start_offset);
 void gst_livekit_layer_set_muted_in_loop (GstLiveKitLayer * layer, gboolean muted);
-/* The room takes no redundancy: the format changes to Opus alone when more comes in. FALSE: there is none to leave out. */
+/* The room takes no redundancy: the format changes to Opus alone when more comes in. FALSE: there is none to leave
+ * out. */
 gboolean gst_livekit_layer_refuse_red_in_loop (GstLiveKitLayer * layer);
 void gst_livekit_layer_set_watched_in_loop (GstLiveKitLayer * layer, gboolean watched);
 /* It is open, watched and not muted, so that only the link may keep it from being sent. */

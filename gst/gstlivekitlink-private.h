@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitlink-private: what the files of a link share: gstlivekitlink.c has the queue, its thread and what others ask
- * for, -session.c what passes through webrtcbin's rtpsession. */
+/* gstlivekitlink-private: what the files of a link share: gstlivekitlink.c has the queue, its thread and what others
+ * ask for, -session.c what passes through webrtcbin's rtpsession. */
 #pragma once
 
 #include "gstlivekitlink.h"

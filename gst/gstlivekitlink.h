@@ -33,8 +33,8 @@ void gst_livekit_link_reset (GstLiveKitLink * link);
 /* Ends the thread. When webrtcbin is down. */
 void gst_livekit_link_stop (GstLiveKitLink * link);
 
-/* Any thread; each source of a joint has one of its own, and the link has one. What fails inside the peer is dealt with by
- * whoever owns that: to upstream it is as if the peer was being replaced (GST_FLOW_FLUSHING). */
+/* Any thread; each source of a joint has one of its own, and the link has one. What fails inside the peer is dealt with
+ * by whoever owns that: to upstream it is as if the peer was being replaced (GST_FLOW_FLUSHING). */
 GstFlowReturn gst_livekit_link_push (GstPad * joint, GstBuffer * packet);
 /* Any thread. A packet of video on its way to @joint, taken. Those of one stream stay in order. */
 GstFlowReturn gst_livekit_link_send (GstLiveKitLink * link, GstPad * joint, GstBuffer * packet);

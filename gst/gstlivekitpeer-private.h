@@ -79,8 +79,8 @@ struct _GstLiveKitPeer
 typedef void (*GstLiveKitPeerFunc) (GstLiveKitPeer * peer, gpointer result);
 void gst_livekit_peer_post (GstLiveKitPeer * peer, GstLiveKitPeerFunc func, gpointer result,
     GDestroyNotify free_result);
-/* gstlivekitpeer-turns.c. Runs @func (peer, data) as soon as webrtcbin is not busy, maybe at once; never, when the peer is
- * closed before. All that takes webrtcbin's lock belongs into a turn. */
+/* gstlivekitpeer-turns.c. Runs @func (peer, data) as soon as webrtcbin is not busy, maybe at once; never, when the peer
+ * is closed before. All that takes webrtcbin's lock belongs into a turn. */
 void gst_livekit_peer_take_turn_in_loop (GstLiveKitPeer * peer, GstLiveKitPeerFunc func, gpointer data,
     GDestroyNotify free_data);
 /* In a turn: the operation that webrtcbin is given now ends by end_operation (any thread), when its promise is

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitremotetrack-private: what the files of a remote track share: gstlivekitremotetrack.c has its stream, -jobs.c
- * what is pushed without one. */
+/* gstlivekitremotetrack-private: what the files of a remote track share: gstlivekitremotetrack.c has its stream,
+ * -jobs.c what is pushed without one. */
 #pragma once
 
 #include "gstlivekitremotetrack.h"

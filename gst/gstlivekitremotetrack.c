@@ -184,7 +184,8 @@ clean_rtp_caps (GstCaps * caps)
 static void
 take_caps (GstLiveKitRemoteTrack * track, GstCaps * stream_caps)
 {
-  g_autoptr (GstCaps) caps = gst_livekit_remote_track_is_rtp (track) ? clean_rtp_caps (stream_caps) : gst_caps_ref (stream_caps);
+  g_autoptr (GstCaps) caps =
+      gst_livekit_remote_track_is_rtp (track) ? clean_rtp_caps (stream_caps) : gst_caps_ref (stream_caps);
   g_autoptr (GstPad) pad = NULL;
 
   track->is_filled = is_filler (track, caps);

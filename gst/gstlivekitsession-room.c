@@ -508,8 +508,8 @@ tell_of_participant (const LkParticipant * participant, gpointer data)
 {
   Newcomer *newcomer = data;
 
-  newcomer->user->delegate.message (newcomer->session, gst_livekit_session_make_participant_message ("joined", participant, FALSE),
-      newcomer->user->data);
+  newcomer->user->delegate.message (newcomer->session,
+      gst_livekit_session_make_participant_message ("joined", participant, FALSE), newcomer->user->data);
 }
 
 static void

@@ -264,7 +264,8 @@ gst_livekit_stream_time_take_packet (GstLiveKitStreamTime * stream, GstBuffer * 
   gint64 captured = 0;
   gint32 since;
 
-  if (clock_rate == 0 || !GST_CLOCK_TIME_IS_VALID (pts) || !GST_CLOCK_TIME_IS_VALID (now) || !gst_rtp_buffer_map (packet, GST_MAP_READ, &rtp))
+  if (clock_rate == 0 || !GST_CLOCK_TIME_IS_VALID (pts) || !GST_CLOCK_TIME_IS_VALID (now)
+      || !gst_rtp_buffer_map (packet, GST_MAP_READ, &rtp))
     return;
   g_mutex_lock (&stream->lock);
   if (capture_id)

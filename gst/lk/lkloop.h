@@ -35,7 +35,8 @@ void lk_loop_cancel (LkLoop * loop, guint64 * id);      /* sets *id to 0; 0 is f
 /* The longest that what ran at one time has kept everything else waiting since the start. */
 guint lk_loop_get_longest_us (LkLoop * loop);
 guint lk_loop_get_longest_cpu_us (LkLoop * loop);       /* the same as time of a processor */
-/* The same without the time that others had the processors (as far as the system tells): work, and waiting for locks. */
+/* The same without the time that others had the processors (as far as the system tells): work, and waiting for
+ * locks. */
 guint lk_loop_get_longest_held_us (LkLoop * loop);
 
 gboolean lk_loop_is_current (LkLoop * loop);

@@ -26,8 +26,8 @@ G_DECLARE_FINAL_TYPE (GstLiveKitRtpAudioLevel, gst_livekit_rtp_audio_level, GST,
 
 GstRTPHeaderExtension *gst_livekit_rtp_audio_level_new (void);
 
-/* draft-holmer-rmcat-transport-wide-cc-extensions-01: room for the number that rtpsession writes when it sends. It does so
- * in headers of one byte only, so that packets with others, which rtphdrexttwcc refuses, go without. */
+/* draft-holmer-rmcat-transport-wide-cc-extensions-01: room for the number that rtpsession writes when it sends. It does
+ * so in headers of one byte only, so that packets with others, which rtphdrexttwcc refuses, go without. */
 #define GST_LIVEKIT_TWCC_URI "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 #define GST_TYPE_LIVEKIT_RTP_TRANSPORT_NUMBER (gst_livekit_rtp_transport_number_get_type ())
 G_DECLARE_FINAL_TYPE (GstLiveKitRtpTransportNumber, gst_livekit_rtp_transport_number, GST,
