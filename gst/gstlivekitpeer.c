@@ -442,6 +442,15 @@ set_up_rtx (GstLiveKitPeer * peer, GstElement * rtxsend)
   gst_livekit_link_attach_rtx (peer->link, rtxsend);
 }
 
+/* The one of packets and reports in dtlssrtpenc: at each change between them it would send the other's events again, and
+ * nicesink would post a message through all bins. */
+static void
+keep_events (GstElement * funnel)
+{
+  if (g_object_class_find_property (G_OBJECT_GET_CLASS (funnel), "forward-sticky-events"))
+    g_object_set (funnel, "forward-sticky-events", FALSE, NULL);
+}
+
 static void
 on_webrtcbin_deep_element_added (GstBin * webrtcbin, GstBin * parent, GstElement * element, GstLiveKitPeer * peer)
 {
@@ -460,6 +469,8 @@ on_webrtcbin_deep_element_added (GstBin * webrtcbin, GstBin * parent, GstElement
     set_up_rtpsession (peer, element);
   else if (g_str_equal (name, "rtpfunnel"))
     watch_funnel (peer, element);
+  else if (g_str_equal (name, "funnel"))
+    keep_events (element);
   else if (g_str_equal (name, "rtprtxsend"))
     set_up_rtx (peer, element);
   else if (g_str_equal (name, "rtpbin"))
