@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Simulcast over a bad link."""
 
-import time
 
 from check_simulcast import layered
 from harness import check_at_least, check_equal, let_pass, wait_until

@@ -3,11 +3,10 @@
 
 import pathlib
 import statistics
-import subprocess
 
 import check_av
 from check_signal import wait_state
-from harness import check, check_at_least, check_at_most, check_equal, let_pass
+from harness import check, check_at_least, check_at_most, check_equal, decode, let_pass
 from mediaclock import FPS
 
 SIZES = ['width=480,height=270', 'width=320,height=180']
@@ -76,13 +75,6 @@ def disturb(bench, launches, sender):
                 wait_state(launch, 'connected', known)
             let_pass(pause)
     let_pass(4)
-
-
-def decode(file):
-    """ffmpeg finds nothing wrong. Times as they are: two frames in a thirtieth of a second are none of its business."""
-    played = subprocess.run(['ffmpeg', '-v', 'error', '-i', str(file), '-fps_mode', 'passthrough', '-enc_time_base', '1:90000',
-                             '-f', 'null', '-'], capture_output=True, text=True, check=False)
-    check(played.returncode == 0 and not played.stderr, 'ffmpeg %s: %s', file.name, played.stderr[-500:])
 
 
 def watch(bench, file, has_video):

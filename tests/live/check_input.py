@@ -43,7 +43,7 @@ def test_input_h264_profiles(bench):
         check('profile=(string)' + profile in caps, 'caps: %s', caps)
     bench.wait_published('alice', 2)
     browser.call('join', bench.url, bench.token('viewer'))
-    wait_until(lambda: [track['frames'] > 30 for track in browser.call('measure')['tracks']] == [True, True],
+    wait_until(lambda: [track.get('frames', 0) > 30 for track in browser.call('measure')['tracks']] == [True, True],
                'both are decoded', every=0.1)
     sender.end()
 
