@@ -12,7 +12,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from harness import HERE, check, check_equal, wait_until
+from harness import HERE, PATIENCE, check, check_equal, wait_until
 from lkserver import die_with_parent, free_ports
 
 ROOT = HERE.parent.parent
@@ -47,14 +47,14 @@ class Program:
     def printed(self):
         return self.output.read_text(errors='replace')
 
-    def wait_printed(self, text, times=1, seconds=20):
+    def wait_printed(self, text, times=1, seconds=PATIENCE):
         def seen():
             check(self.process.poll() is None or self.printed().count(text) >= times, '%s ended with %s: %s', self.name,
                   self.process.returncode, self.printed()[-2000:])
             return self.printed().count(text) >= times
         wait_until(seen, '%s says "%s" %d times' % (self.name, text, times), seconds)
 
-    def wait_end(self, seconds=20):
+    def wait_end(self, seconds=PATIENCE):
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -77,7 +77,7 @@ def ask(url, method='GET', body=None, headers=None):
             return error.code, error.headers, error.read().decode()
 
 
-def wait_up(url, seconds=20):
+def wait_up(url, seconds=PATIENCE):
     """Waits until something answers there."""
     def answers():
         with contextlib.suppress(OSError):
