@@ -5,6 +5,7 @@
  *
  * README.md says what FILE holds. */
 #include <gst/gst.h>
+#include <unistd.h>
 
 #include "apphttp.h"
 #include "applog.h"
@@ -93,6 +94,9 @@ run (const VsConfig * config)
   g_main_loop_run (loop);
   /* the server's end still runs the main context: nobody may ask about it then */
   g_clear_pointer (&http, app_http_free);
+  /* nothing may be taken from under threads that still run */
+  if (!vs_server_has_ended (app.server))
+    _exit (1);
   vs_server_free (app.server);
   /* with GST_TRACERS=leaks this tells what is left */
   gst_deinit ();

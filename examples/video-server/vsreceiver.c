@@ -204,6 +204,16 @@ on_sample (GstAppSink * tail, gpointer data)
 
 /* The pipeline */
 
+/* Last of all, for the first buffer is a key frame. */
+static void
+link_branch (VsReceiver * receiver)
+{
+  g_autoptr (GstPad) sink = gst_element_get_static_pad (receiver->branch, "sink");
+
+  if (gst_pad_link (receiver->pad, sink) != GST_PAD_LINK_OK)
+    app_warning ("%s: the track %s cannot be linked", receiver->config->setting, receiver->config->track);
+}
+
 static GstClockTime
 get_room_latency (VsReceiver * receiver)
 {
@@ -233,14 +243,24 @@ prepare (VsParsed * parsed, gpointer data)
   /* what comes first was taken by the publisher a latency ago */
   gst_element_set_base_time (parsed->pipeline, gst_clock_get_time (receiver->clock) - latency);
   gst_element_set_base_time (end, gst_element_get_base_time (parsed->pipeline));
+}
+
+/* From now on it takes what is pushed. */
+static void
+started (VsParsed * parsed, gpointer data)
+{
+  VsReceiver *receiver = data;
 
   g_mutex_lock (&receiver->lock);
-  receiver->end = gst_object_ref (end);
+  receiver->end = gst_object_ref (parsed->ends[0]);
   receiver->last_time = GST_CLOCK_TIME_NONE;
   receiver->needs_key_frame = receiver->config->direction == VS_RECEIVES_VIDEO;
   receiver->asked_us = g_get_monotonic_time ();
   g_mutex_unlock (&receiver->lock);
-  ask_room (receiver);
+  if (receiver->pad != NULL && !gst_pad_is_linked (receiver->pad))
+    link_branch (receiver);
+  else
+    ask_room (receiver);
 }
 
 static void
@@ -325,16 +345,6 @@ make_branch (VsReceiver * receiver, GstPad * pad)
   return TRUE;
 }
 
-/* Last of all, for the first buffer is a key frame. */
-static void
-link_branch (VsReceiver * receiver)
-{
-  g_autoptr (GstPad) sink = gst_element_get_static_pad (receiver->branch, "sink");
-
-  if (gst_pad_link (receiver->pad, sink) != GST_PAD_LINK_OK)
-    app_warning ("%s: the track %s cannot be linked", receiver->config->setting, receiver->config->track);
-}
-
 static void
 drop_branch (VsReceiver * receiver, gboolean is_room_alive)
 {
@@ -370,8 +380,13 @@ vs_receiver_offer (VsReceiver * receiver, GstPad * pad)
   }
   app_info ("%s: the track %s is there", receiver->config->setting, receiver->config->track);
   vs_runner_start (receiver->runner);
-  link_branch (receiver);
   return TRUE;
+}
+
+gboolean
+vs_receiver_has (VsReceiver * receiver, GstPad * pad)
+{
+  return receiver->pad == pad;
 }
 
 gboolean
@@ -412,7 +427,7 @@ vs_receiver_end (VsReceiver * receiver)
 VsReceiver *
 vs_receiver_new (const VsPipelineConfig * config, VsRoom * room, GstClock * clock)
 {
-  static const VsRunnerDelegate delegate = { prepare, stopped };
+  static const VsRunnerDelegate delegate = { prepare, started, stopped };
   VsReceiver *receiver = g_new0 (VsReceiver, 1);
 
   g_mutex_init (&receiver->lock);

@@ -14,6 +14,7 @@ void vs_receiver_free (VsReceiver * receiver);
 
 /* Whether @pad of livekitsrc is a track that it is for, and it has none yet: then it takes it. */
 gboolean vs_receiver_offer (VsReceiver * receiver, GstPad * pad);
+gboolean vs_receiver_has (VsReceiver * receiver, GstPad * pad);
 /* TRUE when it had that one. */
 gboolean vs_receiver_withdraw (VsReceiver * receiver, GstPad * pad);
 void vs_receiver_room_down (VsReceiver * receiver);

@@ -5,6 +5,7 @@
 
 #include "applog.h"
 #include "apprestart.h"
+#include "vslife.h"
 
 #include <string.h>
 
@@ -15,11 +16,16 @@ struct _VsRoom
   const VsRoomDelegate *delegate;
   gpointer data;
   GstElement *pipeline, *sink, *src;    /* sink and src belong to the pipeline */
+  VsLife *life;                 /* of the pipeline */
+  gboolean is_up;               /* it has started */
   AppRestart *restart;
   gboolean is_connected;
+  gboolean is_going_down;       /* the pipeline before is not in NULL yet */
+  gboolean is_wanted_again;     /* as soon as it is */
 };
 
-static void start_pipeline (gpointer data);
+static void start_again (gpointer data);
+static void start_pipeline (VsRoom * room);
 
 VsRoom *
 vs_room_new (const VsConfig * config, GstClock * clock, const VsRoomDelegate * delegate, gpointer data)
@@ -30,8 +36,18 @@ vs_room_new (const VsConfig * config, GstClock * clock, const VsRoomDelegate * d
   room->clock = gst_object_ref (clock);
   room->delegate = delegate;
   room->data = data;
-  room->restart = app_restart_new (start_pipeline, room);
+  room->restart = app_restart_new (start_again, room);
   return room;
+}
+
+static void
+on_down (gpointer data)
+{
+  VsRoom *room = data;
+
+  room->is_going_down = FALSE;
+  if (room->is_wanted_again)
+    start_pipeline (room);
 }
 
 static void
@@ -39,10 +55,10 @@ drop_pipeline (VsRoom * room)
 {
   if (room->pipeline == NULL)
     return;
-  room->is_connected = FALSE;
+  room->is_connected = room->is_up = FALSE;
   room->delegate->down (room->data);
-  gst_bus_remove_watch (GST_ELEMENT_BUS (room->pipeline));
-  gst_element_set_state (room->pipeline, GST_STATE_NULL);
+  room->is_going_down = TRUE;
+  vs_life_end (g_steal_pointer (&room->life), on_down, room);
   room->sink = room->src = NULL;
   gst_clear_object (&room->pipeline);
 }
@@ -52,7 +68,6 @@ vs_room_free (VsRoom * room)
 {
   if (room == NULL)
     return;
-  vs_room_stop (room);
   /* changes of pads that wait keep the old pipeline */
   while (g_main_context_iteration (NULL, FALSE));
   app_restart_free (room->restart);
@@ -126,8 +141,8 @@ on_element (VsRoom * room, GstMessage * message)
     on_track (structure);
 }
 
-static gboolean
-on_message (GstBus * bus, GstMessage * message, gpointer data)
+static void
+on_message (GstMessage * message, gpointer data)
 {
   VsRoom *room = data;
 
@@ -138,16 +153,12 @@ on_message (GstBus * bus, GstMessage * message, gpointer data)
     case GST_MESSAGE_WARNING:
       on_warning (room, message);
       break;
-    case GST_MESSAGE_LATENCY:
-      gst_bin_recalculate_latency (GST_BIN (room->pipeline));
-      break;
     case GST_MESSAGE_ELEMENT:
       on_element (room, message);
       break;
     default:
       break;
   }
-  return G_SOURCE_CONTINUE;
 }
 
 /* Pads come and go in threads of the element. */
@@ -264,16 +275,24 @@ make_element (VsRoom * room, const gchar * factory)
   return element;
 }
 
+/* From now on its elements have a base time, and pass it on. */
 static void
-start_pipeline (gpointer data)
+on_started (gpointer data)
 {
   VsRoom *room = data;
-  g_autoptr (GstBus) bus = NULL;
 
+  room->is_up = TRUE;
+  room->delegate->up (room->data);
+}
+
+static void
+start_pipeline (VsRoom * room)
+{
+  static const VsLifeDelegate delegate = { on_message, on_started };
+
+  room->is_wanted_again = FALSE;
   room->pipeline = gst_object_ref_sink (gst_pipeline_new ("room"));
   gst_pipeline_use_clock (GST_PIPELINE (room->pipeline), room->clock);
-  bus = gst_element_get_bus (room->pipeline);
-  gst_bus_add_watch (bus, on_message, room);
   if (has_direction (room, TRUE))
     room->sink = make_element (room, "livekitsink");
   if (has_direction (room, FALSE)) {
@@ -284,9 +303,19 @@ start_pipeline (gpointer data)
     g_signal_connect (room->src, "pad-added", G_CALLBACK (on_pad_added), room);
     g_signal_connect (room->src, "pad-removed", G_CALLBACK (on_pad_removed), room);
   }
-  room->delegate->up (room->data);
-  /* what failed is told on the bus */
-  gst_element_set_state (room->pipeline, GST_STATE_PLAYING);
+  room->life = vs_life_new (room->pipeline, &delegate, room);
+}
+
+/* Never beside the one before: the server would throw that out, for there is one participant of a name. */
+static void
+start_again (gpointer data)
+{
+  VsRoom *room = data;
+
+  if (room->is_going_down)
+    room->is_wanted_again = TRUE;
+  else
+    start_pipeline (room);
 }
 
 void
@@ -300,19 +329,26 @@ void
 vs_room_stop (VsRoom * room)
 {
   app_restart_cancel (room->restart);
+  room->is_wanted_again = FALSE;
   drop_pipeline (room);
 }
 
 GstBin *
 vs_room_get_bin (VsRoom * room)
 {
-  return room->pipeline != NULL ? GST_BIN (room->pipeline) : NULL;
+  return room->is_up ? GST_BIN (room->pipeline) : NULL;
 }
 
 GstElement *
 vs_room_get_sink (VsRoom * room)
 {
   return room->sink;
+}
+
+gboolean
+vs_room_has_ended (VsRoom * room)
+{
+  return room->pipeline == NULL && !room->is_going_down;
 }
 
 gboolean

@@ -13,7 +13,7 @@ typedef struct _VsRoom VsRoom;
 
 typedef struct
 {
-  void (*up) (gpointer data);   /* there is a pipeline: tracks may be added */
+  void (*up) (gpointer data);   /* the pipeline has started: tracks may be added */
   void (*down) (gpointer data); /* it will be gone: nothing of it is used from now on */
   void (*pad_added) (GstPad * pad, gpointer data);      /* of livekitsrc */
   void (*pad_removed) (GstPad * pad, gpointer data);
@@ -22,12 +22,13 @@ typedef struct
 } VsRoomDelegate;
 
 VsRoom *vs_room_new (const VsConfig * config, GstClock * clock, const VsRoomDelegate * delegate, gpointer data);
-void vs_room_free (VsRoom * room);
+void vs_room_free (VsRoom * room);      /* only when it has ended */
 void vs_room_start (VsRoom * room);
 void vs_room_stop (VsRoom * room);
 
-GstBin *vs_room_get_bin (VsRoom * room);        /* NULL while there is no pipeline */
+GstBin *vs_room_get_bin (VsRoom * room);        /* NULL unless it is up */
 GstElement *vs_room_get_sink (VsRoom * room);   /* livekitsink; NULL without senders */
+gboolean vs_room_has_ended (VsRoom * room);     /* there is none, and the one before has left */
 gboolean vs_room_is_connected (VsRoom * room);
 guint vs_room_get_restarts (VsRoom * room);
 

@@ -5,6 +5,7 @@
 
 #include "applog.h"
 #include "apprestart.h"
+#include "vslife.h"
 
 #include <gst/app/gstappsrc.h>
 #include <string.h>
@@ -18,13 +19,16 @@ struct _VsRunner
   const VsRunnerDelegate *delegate;
   gpointer data;
   VsState state;
-  VsParsed *parsed;             /* NULL unless it runs or ends */
+  VsParsed *parsed;             /* NULL unless it starts, runs or ends */
+  VsLife *life;                 /* of it */
+  gboolean is_going_down;       /* the one before is not in NULL yet */
   AppRestart *restart;
   guint end_timer;              /* source id */
-  gboolean is_wanted_again;     /* started while it was ending */
+  gboolean is_wanted_again;     /* as soon as it has ended and is in NULL */
 };
 
-static void start_pipeline (gpointer data);
+static void start_again (gpointer data);
+static void start_pipeline (VsRunner * runner);
 
 VsRunner *
 vs_runner_new (const VsPipelineConfig * config, GstClock * clock, const VsRunnerDelegate * delegate, gpointer data)
@@ -35,20 +39,31 @@ vs_runner_new (const VsPipelineConfig * config, GstClock * clock, const VsRunner
   runner->clock = gst_object_ref (clock);
   runner->delegate = delegate;
   runner->data = data;
-  runner->restart = app_restart_new (start_pipeline, runner);
+  runner->restart = app_restart_new (start_again, runner);
   return runner;
+}
+
+static void
+on_down (gpointer data)
+{
+  VsRunner *runner = data;
+
+  runner->is_going_down = FALSE;
+  if (runner->is_wanted_again)
+    start_pipeline (runner);
 }
 
 static void
 drop_pipeline (VsRunner * runner, VsState state)
 {
   g_clear_handle_id (&runner->end_timer, g_source_remove);
+  runner->is_wanted_again = FALSE;
   runner->state = state;
   if (runner->parsed == NULL)
     return;
-  gst_bus_remove_watch (GST_ELEMENT_BUS (runner->parsed->pipeline));
-  gst_element_set_state (runner->parsed->pipeline, GST_STATE_NULL);
   runner->delegate->stopped (state == VS_BROKEN, runner->data);
+  runner->is_going_down = TRUE;
+  vs_life_end (g_steal_pointer (&runner->life), on_down, runner);
   g_clear_pointer (&runner->parsed, vs_parsed_free);
 }
 
@@ -57,7 +72,6 @@ vs_runner_free (VsRunner * runner)
 {
   if (runner == NULL)
     return;
-  drop_pipeline (runner, VS_STOPPED);
   app_restart_free (runner->restart);
   gst_object_unref (runner->clock);
   g_free (runner);
@@ -68,7 +82,7 @@ vs_runner_fail (VsRunner * runner, const gchar * reason)
 {
   guint delay_ms;
 
-  if (runner->state != VS_RUNNING)
+  if (runner->state != VS_STARTING && runner->state != VS_RUNNING)
     return;
   drop_pipeline (runner, VS_BROKEN);
   delay_ms = app_restart_failed (runner->restart);
@@ -114,8 +128,8 @@ on_eos (VsRunner * runner)
   finish (runner);
 }
 
-static gboolean
-on_message (GstBus * bus, GstMessage * message, gpointer data)
+static void
+on_message (GstMessage * message, gpointer data)
 {
   VsRunner *runner = data;
 
@@ -126,13 +140,9 @@ on_message (GstBus * bus, GstMessage * message, gpointer data)
     case GST_MESSAGE_EOS:
       on_eos (runner);
       break;
-    case GST_MESSAGE_LATENCY:
-      gst_bin_recalculate_latency (GST_BIN (runner->parsed->pipeline));
-      break;
     default:
       break;
   }
-  return G_SOURCE_CONTINUE;
 }
 
 /* "{time}" in the text becomes the time of the start, so that no recording overwrites another. */
@@ -147,35 +157,60 @@ fill_in (const gchar * text)
 }
 
 static void
-start_pipeline (gpointer data)
+on_started (gpointer data)
 {
   VsRunner *runner = data;
-  g_autofree gchar *text = fill_in (runner->config->text), *problem = NULL;
-  g_autoptr (GstBus) bus = NULL;
 
   runner->state = VS_RUNNING;
+  app_restart_works (runner->restart);
+  if (runner->delegate->started != NULL)
+    runner->delegate->started (runner->parsed, runner->data);
+}
+
+static void
+start_pipeline (VsRunner * runner)
+{
+  static const VsLifeDelegate delegate = { on_message, on_started };
+  g_autofree gchar *text = fill_in (runner->config->text), *problem = NULL;
+
+  runner->is_wanted_again = FALSE;
+  runner->state = VS_STARTING;
   runner->parsed = vs_parse (text, &problem);
   if (runner->parsed == NULL) {
     vs_runner_fail (runner, problem);
     return;
   }
   gst_pipeline_use_clock (GST_PIPELINE (runner->parsed->pipeline), runner->clock);
-  bus = gst_element_get_bus (runner->parsed->pipeline);
-  gst_bus_add_watch (bus, on_message, runner);
   runner->delegate->prepare (runner->parsed, runner->data);
   app_info ("%s: starts", runner->config->setting);
-  app_restart_works (runner->restart);
-  /* what failed is told on the bus */
-  gst_element_set_state (runner->parsed->pipeline, GST_STATE_PLAYING);
+  runner->life = vs_life_new (runner->parsed->pipeline, &delegate, runner);
+}
+
+/* Never beside the one before: both would want the same device or file. */
+static void
+start_again (gpointer data)
+{
+  VsRunner *runner = data;
+
+  if (runner->is_going_down) {
+    app_warning ("%s: does not end; starts again when it has", runner->config->setting);
+    runner->is_wanted_again = TRUE;
+  } else {
+    start_pipeline (runner);
+  }
 }
 
 void
 vs_runner_start (VsRunner * runner)
 {
-  if (runner->state == VS_ENDING)
+  if (runner->state == VS_ENDING) {
     runner->is_wanted_again = TRUE;
-  else if (runner->state == VS_STOPPED)
+  } else if (runner->state == VS_STOPPED && runner->is_going_down) {
+    runner->state = VS_STARTING;
+    runner->is_wanted_again = TRUE;
+  } else if (runner->state == VS_STOPPED) {
     start_pipeline (runner);
+  }
 }
 
 static gboolean
@@ -192,7 +227,8 @@ on_end_timeout (gpointer data)
 void
 vs_runner_end (VsRunner * runner)
 {
-  if (runner->state == VS_BROKEN)
+  /* what has not begun has nothing to complete, and would not take the event */
+  if (runner->state == VS_BROKEN || runner->state == VS_STARTING)
     vs_runner_stop (runner);
   runner->is_wanted_again = FALSE;
   if (runner->state != VS_RUNNING)
@@ -200,7 +236,7 @@ vs_runner_end (VsRunner * runner)
   runner->state = VS_ENDING;
   runner->end_timer = g_timeout_add (END_TIMEOUT_MS, on_end_timeout, runner);
   if (runner->parsed->is_sender)
-    gst_element_send_event (runner->parsed->pipeline, gst_event_new_eos ());
+    vs_life_send_eos (runner->life);
   else
     gst_app_src_end_of_stream (GST_APP_SRC (runner->parsed->ends[0]));
 }
@@ -209,7 +245,6 @@ void
 vs_runner_stop (VsRunner * runner)
 {
   app_restart_cancel (runner->restart);
-  runner->is_wanted_again = FALSE;
   drop_pipeline (runner, VS_STOPPED);
 }
 
@@ -217,6 +252,12 @@ VsState
 vs_runner_get_state (VsRunner * runner)
 {
   return runner->state;
+}
+
+gboolean
+vs_runner_has_ended (VsRunner * runner)
+{
+  return runner->parsed == NULL && !runner->is_going_down;
 }
 
 guint

@@ -12,6 +12,7 @@ typedef struct _VsRunner VsRunner;
 typedef enum
 {
   VS_STOPPED,
+  VS_STARTING,                  /* an element has not opened what it needs, or the pipeline before has not ended */
   VS_RUNNING,
   VS_ENDING,                    /* EOS is on its way to the end */
   VS_BROKEN,                    /* waits to start again */
@@ -21,12 +22,15 @@ typedef struct
 {
   /* A new pipeline, not yet started: set up its ends. It belongs to the runner. */
   void (*prepare) (VsParsed * parsed, gpointer data);
-  /* It is no more, from now on; @is_broken: it will be started again. */
+  /* Its elements run now; may be NULL. */
+  void (*started) (VsParsed * parsed, gpointer data);
+  /* Nothing goes into it or comes out from now on; @is_broken: it will be started again. */
   void (*stopped) (gboolean is_broken, gpointer data);
 } VsRunnerDelegate;
 
 VsRunner *vs_runner_new (const VsPipelineConfig * config, GstClock * clock, const VsRunnerDelegate * delegate,
     gpointer data);
+/* Only when it has ended. */
 void vs_runner_free (VsRunner * runner);
 
 void vs_runner_start (VsRunner * runner);
@@ -37,6 +41,7 @@ void vs_runner_stop (VsRunner * runner);
 void vs_runner_fail (VsRunner * runner, const gchar * reason);
 
 VsState vs_runner_get_state (VsRunner * runner);
+gboolean vs_runner_has_ended (VsRunner * runner);       /* there is no pipeline, not even one that goes down */
 guint vs_runner_get_restarts (VsRunner * runner);
 
 G_END_DECLS

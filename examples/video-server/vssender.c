@@ -249,6 +249,11 @@ on_sample (GstAppSink * end, gpointer data)
   if (sample == NULL)
     return GST_FLOW_EOS;
   g_mutex_lock (&outlet->lock);
+  /* of a pipeline that was given up and is going down */
+  if (outlet->end != GST_ELEMENT (end)) {
+    g_mutex_unlock (&outlet->lock);
+    return GST_FLOW_EOS;
+  }
   outlet->buffers++;
   outlet->bytes += gst_buffer_get_size (gst_sample_get_buffer (sample));
   gst_caps_replace (&outlet->caps, gst_sample_get_caps (sample));
@@ -321,7 +326,7 @@ stopped (gboolean is_broken, gpointer data)
 VsSender *
 vs_sender_new (const VsPipelineConfig * config, VsRoom * room, GstClock * clock)
 {
-  static const VsRunnerDelegate delegate = { prepare, stopped };
+  static const VsRunnerDelegate delegate = { prepare, NULL, stopped };
   VsSender *sender = g_new0 (VsSender, 1);
 
   sender->config = config;

@@ -10,6 +10,8 @@
 #include "vssender.h"
 
 #define STOP_POLL_MS 20
+/* For all pipelines together, then for the goodbye to the room: what does not end by then is left where it is. */
+#define STOP_US (8 * G_USEC_PER_SEC)
 
 struct _VsServer
 {
@@ -20,6 +22,7 @@ struct _VsServer
   void (*done) (gpointer data);
   gpointer done_data;
   guint stop_timer;             /* source id */
+  gint64 stop_until_us;         /* monotonic */
 };
 
 static void
@@ -58,10 +61,14 @@ get_runner (VsServer * server, guint index, const VsPipelineConfig ** config)
 static void
 offer_pads (VsServer * server)
 {
+  if (vs_room_get_bin (server->room) == NULL)
+    return;
   for (guint i = 0; i < server->pads->len; i++) {
     GstPad *pad = g_ptr_array_index (server->pads, i);
-    gboolean is_taken = gst_pad_is_linked (pad);
+    gboolean is_taken = FALSE;
 
+    for (guint j = 0; j < server->receivers->len && !is_taken; j++)
+      is_taken = vs_receiver_has (g_ptr_array_index (server->receivers, j), pad);
     for (guint j = 0; j < server->receivers->len && !is_taken; j++)
       is_taken = vs_receiver_offer (g_ptr_array_index (server->receivers, j), pad);
   }
@@ -95,6 +102,7 @@ room_up (gpointer data)
   VsServer *server = data;
 
   each_sender (server, vs_sender_room_up);
+  offer_pads (server);
 }
 
 static void
@@ -146,7 +154,6 @@ void
 vs_server_free (VsServer * server)
 {
   g_clear_handle_id (&server->stop_timer, g_source_remove);
-  vs_room_stop (server->room);
   g_ptr_array_unref (server->senders);
   g_ptr_array_unref (server->receivers);
   vs_room_free (server->room);
@@ -165,19 +172,60 @@ vs_server_start (VsServer * server)
 /* Stop */
 
 static gboolean
-stop_if_ended (gpointer data)
+have_pipelines_ended (VsServer * server)
 {
-  VsServer *server = data;
   const VsPipelineConfig *config;
 
   for (guint i = 0; i < server->senders->len + server->receivers->len; i++) {
-    if (vs_runner_get_state (get_runner (server, i, &config)) == VS_ENDING)
-      return G_SOURCE_CONTINUE;
+    if (!vs_runner_has_ended (get_runner (server, i, &config)))
+      return FALSE;
   }
+  return TRUE;
+}
+
+static void
+tell_what_has_not_ended (VsServer * server)
+{
+  const VsPipelineConfig *config;
+
+  for (guint i = 0; i < server->senders->len + server->receivers->len; i++) {
+    if (!vs_runner_has_ended (get_runner (server, i, &config)))
+      app_warning ("%s: does not end", config->setting);
+  }
+  if (!vs_room_has_ended (server->room))
+    app_warning ("room: does not end");
+}
+
+static gboolean
+stop_if_left (gpointer data)
+{
+  VsServer *server = data;
+
+  if (!vs_room_has_ended (server->room) && g_get_monotonic_time () < server->stop_until_us)
+    return G_SOURCE_CONTINUE;
+  tell_what_has_not_ended (server);
   server->stop_timer = 0;
-  vs_room_stop (server->room);
   server->done (server->done_data);
   return G_SOURCE_REMOVE;
+}
+
+static gboolean
+leave_if_ended (gpointer data)
+{
+  VsServer *server = data;
+
+  if (!have_pipelines_ended (server) && g_get_monotonic_time () < server->stop_until_us)
+    return G_SOURCE_CONTINUE;
+  vs_room_stop (server->room);
+  server->stop_until_us = g_get_monotonic_time () + STOP_US;
+  server->stop_timer = g_timeout_add (STOP_POLL_MS, stop_if_left, server);
+  return G_SOURCE_REMOVE;
+}
+
+gboolean
+vs_server_has_ended (VsServer * server)
+{
+  return have_pipelines_ended (server) && vs_room_has_ended (server->room);
 }
 
 void
@@ -187,12 +235,13 @@ vs_server_stop (VsServer * server, void (*done) (gpointer data), gpointer data)
   server->done_data = data;
   each_sender (server, vs_sender_end);
   each_receiver (server, vs_receiver_end);
-  server->stop_timer = g_timeout_add (STOP_POLL_MS, stop_if_ended, server);
+  server->stop_until_us = g_get_monotonic_time () + STOP_US;
+  server->stop_timer = g_timeout_add (STOP_POLL_MS, leave_if_ended, server);
 }
 
 /* What is told about it */
 
-static const gchar *const state_names[] = { "stopped", "running", "ending", "broken" };
+static const gchar *const state_names[] = { "stopped", "starting", "running", "ending", "broken" };
 
 gboolean
 vs_server_is_ready (GString * why, gpointer data)
@@ -203,9 +252,10 @@ vs_server_is_ready (GString * why, gpointer data)
     g_string_append (why, "not in the room");
   for (guint i = 0; i < server->senders->len + server->receivers->len; i++) {
     const VsPipelineConfig *config;
+    VsState state = vs_runner_get_state (get_runner (server, i, &config));
 
-    if (vs_runner_get_state (get_runner (server, i, &config)) == VS_BROKEN)
-      g_string_append_printf (why, "%s%s is broken", why->len > 0 ? ", " : "", config->setting);
+    if (state == VS_BROKEN || state == VS_STARTING)
+      g_string_append_printf (why, "%s%s is %s", why->len > 0 ? ", " : "", config->setting, state_names[state]);
   }
   return why->len == 0;
 }

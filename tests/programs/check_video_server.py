@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The video server: the Go server's kind of configuration, restarts, recordings, settings that cannot work."""
 
+import os
+import signal
 import subprocess
 
 from harness import check, check_at_least, check_equal, let_pass, wait_until
@@ -208,8 +210,7 @@ def test_video_server_restarts_alone(bench):
 
     def value(name, labels):
         return metrics(url + 'metrics')['video_server_%s{%s}' % (name, labels)]
-    status, _, text = ask(url + 'ready')
-    check_equal((status, text), (503, 'PIPELINE_1 is broken\n'), 'ready')
+    wait_until(lambda: ask(url + 'ready')[::2] == (503, 'PIPELINE_1 is broken\n'), 'it is not ready')
     check_equal(value('pipeline_restarts_total', 'pipeline="PIPELINE_0"'), 0, 'restarts of the other one')
     device.with_name(device.name + '.new').rename(device)
     bench.wait_published('server', 2, 60)
@@ -223,6 +224,64 @@ def test_video_server_restarts_alone(bench):
     check_equal(value('pipeline_restarts_total', 'pipeline="PIPELINE_0"'), 0, 'restarts of the other one')
     check_at_least(value('layer_frames_total', 'pipeline="PIPELINE_0",track="server-0",layer="0"'), 1, 'frames sent')
     program.stop()
+
+
+def test_video_server_stuck(bench):
+    """A source that hangs: it holds up neither HTTP, nor another pipeline, nor the end of the program."""
+    bench.url = 'ws://127.0.0.1:1'
+    port, device = free_port(), bench.temporary / 'device'
+    os.mkfifo(device)
+    program = video_server(bench, settings(
+        bench, MICROPHONE + ' ! opusenc',
+        'filesrc location=%s ! fakesink async=false %s ! identity error-after=5 ! vp8enc deadline=1 ! appsink name=sink'
+        % (device, CAMERA % (160, 120))), HTTP_LISTEN='127.0.0.1:%d' % port)
+    url = 'http://127.0.0.1:%d/' % port
+
+    def check_goes_on():
+        before = metrics(url + 'metrics')['video_server_pipeline_buffers_total{pipeline="PIPELINE_0",direction="send"}']
+        wait_until(lambda: metrics(url + 'metrics')['video_server_pipeline_buffers_total{pipeline="PIPELINE_0",'
+                                                    'direction="send"}'] > before + 20, 'sound goes on')
+    # opened by nobody else: it hangs in its start
+    program.wait_printed('PIPELINE_1: starts')
+    wait_up(url + 'health')
+    check_goes_on()
+    check_equal(ask(url + 'ready')[::2], (503, 'not in the room, PIPELINE_1 is starting\n'), 'ready')
+    # with nothing in it: it hangs when it breaks
+    with open(device, 'r+b', buffering=0):
+        program.wait_printed('PIPELINE_1: does not end; starts again when it has')
+        check_goes_on()
+        check_equal(ask(url + 'ready')[::2], (503, 'not in the room, PIPELINE_1 is broken\n'), 'ready')
+        check_equal(program.printed().count('PIPELINE_1: starts'), 1, 'starts')
+    # its writer has gone: it ends, starts again, and hangs in that once more
+    program.wait_printed('PIPELINE_1: starts', 2)
+    check_goes_on()
+    program.process.send_signal(signal.SIGTERM)
+    check_equal(program.wait_end(), 1, 'exit code')
+    check('PIPELINE_1: does not end\n' in program.printed(), 'it is not told')
+
+
+def test_video_server_stuck_at_end(bench):
+    """A source that hangs while it runs, and the program is to end: what else it records is whole."""
+    bench.url = 'ws://127.0.0.1:1'
+    port, device, file = free_port(), bench.temporary / 'device', bench.temporary / 'own.mp4'
+    os.mkfifo(device)
+    with open(device, 'r+b', buffering=0):
+        program = video_server(bench, settings(
+            bench, CAMERA % (160, 120) + ' ! x264enc tune=zerolatency key-int-max=15 ! h264parse ! tee name=t '
+            't. ! queue ! mp4mux ! filesink location=%s t. ! queue ! appsink name=sink' % file,
+            'filesrc location=%s ! fakesink async=false %s ! vp8enc deadline=1 ! appsink name=sink'
+            % (device, CAMERA % (160, 120))),
+            HTTP_LISTEN='127.0.0.1:%d' % port)
+        wait_up('http://127.0.0.1:%d/health' % port)
+        name = 'video_server_pipeline_buffers_total{pipeline="PIPELINE_%d",direction="send"}'
+        wait_until(lambda: min(metrics('http://127.0.0.1:%d/metrics' % port)[name % number] for number in (0, 1)) > 20,
+                   'both send', 60)
+        program.process.send_signal(signal.SIGTERM)
+        check_equal(program.wait_end(), 1, 'exit code')
+    printed = program.printed()
+    for text in ('PIPELINE_0: ended\n', 'PIPELINE_1: does not end; stopped\n', 'PIPELINE_1: does not end\n'):
+        check(text in printed, 'not told: %s in\n%s', text, printed)
+    check_at_least(len(bench.probe_file(file)['times'][0]), 15, 'frames of the file')
 
 
 def test_video_server_recordings(bench):
@@ -241,7 +300,7 @@ def test_video_server_recordings(bench):
     url = 'http://127.0.0.1:%d/' % port
     name = 'video_server_pipeline_buffers_total{pipeline="PIPELINE_%d",direction="receive"}'
     wait_until(lambda: min(metrics(url + 'metrics')[name % number] for number in (0, 1)) > 60, 'two recordings', 60)
-    check_equal(ask(url + 'ready')[2], 'PIPELINE_2 is broken\n', 'what is not ready')
+    wait_until(lambda: ask(url + 'ready')[2] == 'PIPELINE_2 is broken\n', 'it is told what is not ready', 60)
     program.stop()
     check_equal([program.printed().count('PIPELINE_%d: starts' % number) for number in (0, 1)], [1, 1], 'starts')
     files = [bench.temporary / 'whole.mp4', *sorted(bench.temporary.glob('part-*.mp4'))]

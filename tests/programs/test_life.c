@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tests of the lives of the video server's pipelines: starts and ends that hang, or fail. */
+
+#include <gst/check/gstcheck.h>
+
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vslife.h"
+#include "vsrunner.h"
+
+/* Hangs in its start until a fifo is opened, and then in its flow until that is closed. */
+#define HANGS "filesrc name=source location=%s ! appsink name=sink"
+
+typedef struct
+{
+  gchar *folder, *fifo;
+  GstElement *source;           /* of the pipeline that was prepared last */
+  guint n_prepared, n_started, n_stopped, n_ended, n_eos, n_errors;
+  gint n_latencies;             /* atomic */
+  gint is_gone;                 /* atomic */
+} Fixture;
+
+static void
+set_up (Fixture * f)
+{
+  memset (f, 0, sizeof *f);
+  f->folder = g_dir_make_tmp ("life-XXXXXX", NULL);
+  f->fifo = g_build_filename (f->folder, "fifo", NULL);
+  fail_unless (mkfifo (f->fifo, 0600) == 0);
+}
+
+static void
+tear_down (Fixture * f)
+{
+  g_unlink (f->fifo);
+  g_rmdir (f->folder);
+  g_free (f->fifo);
+  g_free (f->folder);
+}
+
+#define wait_until(condition) G_STMT_START { \
+  while (!(condition)) { \
+    if (!g_main_context_iteration (NULL, FALSE)) \
+      g_usleep (1000); \
+  } \
+} G_STMT_END
+
+static int
+open_fifo (Fixture * f)
+{
+  int fd = open (f->fifo, O_RDWR);
+
+  fail_unless (fd >= 0);
+  return fd;
+}
+
+/* One life */
+
+static void
+note_message (GstMessage * message, gpointer data)
+{
+  Fixture *f = data;
+
+  f->n_eos += GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS;
+  f->n_errors += GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR;
+}
+
+static void
+note_start (gpointer data)
+{
+  ((Fixture *) data)->n_started++;
+}
+
+static void
+note_end (gpointer data)
+{
+  ((Fixture *) data)->n_ended++;
+}
+
+static void
+note_disposal (gpointer data, GObject * object)
+{
+  g_atomic_int_set (&((Fixture *) data)->is_gone, TRUE);
+}
+
+/* Takes @pipeline. */
+static VsLife *
+start_life (Fixture * f, GstElement * pipeline)
+{
+  static const VsLifeDelegate delegate = { note_message, note_start };
+  VsLife *life = vs_life_new (pipeline, &delegate, f);
+
+  g_object_weak_ref (G_OBJECT (pipeline), note_disposal, f);
+  gst_object_unref (pipeline);
+  return life;
+}
+
+static void
+end_life (Fixture * f, VsLife * life)
+{
+  vs_life_end (life, note_end, f);
+  wait_until (f->n_ended == 1 && g_atomic_int_get (&f->is_gone));
+}
+
+static GstPadProbeReturn
+note_latency (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  if (GST_EVENT_TYPE (GST_PAD_PROBE_INFO_EVENT (info)) == GST_EVENT_LATENCY)
+    g_atomic_int_inc (&((Fixture *) data)->n_latencies);
+  return GST_PAD_PROBE_OK;
+}
+
+GST_START_TEST (test_eos_and_latency)
+{
+  Fixture f;
+  GstElement *pipeline = gst_parse_launch ("videotestsrc is-live=true name=source ! fakesink", NULL);
+  GstElement *source = gst_bin_get_by_name (GST_BIN (pipeline), "source");
+  GstPad *pad = gst_element_get_static_pad (source, "src");
+  VsLife *life;
+  gint n_latencies;
+
+  set_up (&f);
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_EVENT_UPSTREAM, note_latency, &f, NULL);
+  gst_object_unref (pad);
+  life = start_life (&f, pipeline);
+  wait_until (f.n_started == 1 && g_atomic_int_get (&f.n_latencies) > 0);
+  n_latencies = g_atomic_int_get (&f.n_latencies);
+  gst_element_post_message (source, gst_message_new_latency (GST_OBJECT (source)));
+  wait_until (g_atomic_int_get (&f.n_latencies) > n_latencies);
+  vs_life_send_eos (life);
+  wait_until (f.n_eos == 1);
+  gst_object_unref (source);
+  end_life (&f, life);
+  fail_unless_equals_int (f.n_errors, 0);
+  tear_down (&f);
+}
+GST_END_TEST;
+
+static GstState
+get_state (GstElement * element)
+{
+  GstState state;
+
+  gst_element_get_state (element, &state, NULL, 0);
+  return state;
+}
+
+/* It ends when the start is over, and its owner hears of nothing else. */
+GST_START_TEST (test_end_while_it_starts)
+{
+  Fixture f;
+  g_autofree gchar *text = NULL;
+  GstElement *pipeline, *source;
+  int fd;
+
+  set_up (&f);
+  text = g_strdup_printf (HANGS, f.fifo);
+  pipeline = gst_parse_launch (text, NULL);
+  source = gst_bin_get_by_name (GST_BIN (pipeline), "source");
+  vs_life_end (start_life (&f, pipeline), note_end, &f);
+  while (g_main_context_iteration (NULL, FALSE));
+  fail_unless_equals_int (f.n_ended, 0);
+  fd = open_fifo (&f);
+  wait_until (get_state (source) >= GST_STATE_PAUSED);
+  gst_object_unref (source);
+  close (fd);
+  wait_until (f.n_ended == 1 && g_atomic_int_get (&f.is_gone));
+  fail_unless_equals_int (f.n_started + f.n_errors + f.n_eos, 0);
+  tear_down (&f);
+}
+GST_END_TEST;
+
+/* An element that cannot start and does not say so. */
+
+typedef GstElement Mute;
+typedef GstElementClass MuteClass;
+
+GType mute_get_type (void);
+G_DEFINE_TYPE (Mute, mute, GST_TYPE_ELEMENT);
+
+static GstStateChangeReturn
+mute_change_state (GstElement * element, GstStateChange transition)
+{
+  return transition == GST_STATE_CHANGE_READY_TO_PAUSED ? GST_STATE_CHANGE_FAILURE :
+      GST_ELEMENT_CLASS (mute_parent_class)->change_state (element, transition);
+}
+
+static void
+mute_class_init (MuteClass * class)
+{
+  class->change_state = mute_change_state;
+}
+
+static void
+mute_init (Mute * mute)
+{
+}
+
+GST_START_TEST (test_failure_without_reason)
+{
+  Fixture f;
+  GstElement *pipeline = gst_pipeline_new (NULL);
+  VsLife *life;
+
+  set_up (&f);
+  gst_bin_add (GST_BIN (pipeline), g_object_new (mute_get_type (), NULL));
+  life = start_life (&f, pipeline);
+  wait_until (f.n_errors == 1);
+  end_life (&f, life);
+  tear_down (&f);
+}
+GST_END_TEST;
+
+/* One life after another */
+
+static void
+note_prepared (VsParsed * parsed, gpointer data)
+{
+  Fixture *f = data;
+
+  gst_clear_object (&f->source);
+  f->source = gst_bin_get_by_name (GST_BIN (parsed->pipeline), "source");
+  f->n_prepared++;
+}
+
+static void
+note_run (VsParsed * parsed, gpointer data)
+{
+  ((Fixture *) data)->n_started++;
+}
+
+static void
+note_stopped (gboolean is_broken, gpointer data)
+{
+  ((Fixture *) data)->n_stopped++;
+}
+
+/* Its track went while it started, and came back: never two of them at once. */
+GST_START_TEST (test_wanted_again_while_it_starts)
+{
+  static const VsRunnerDelegate delegate = { note_prepared, note_run, note_stopped };
+  Fixture f;
+  g_autofree gchar *text = NULL;
+  g_autoptr (GstClock) clock = gst_system_clock_obtain ();
+  VsPipelineConfig config = { 0, };
+  VsRunner *runner;
+  int fd;
+
+  set_up (&f);
+  config.setting = (gchar *) "PIPELINE_0";
+  config.text = text = g_strdup_printf (HANGS, f.fifo);
+  runner = vs_runner_new (&config, clock, &delegate, &f);
+  vs_runner_start (runner);
+  fail_unless_equals_int (vs_runner_get_state (runner), VS_STARTING);
+  vs_runner_end (runner);
+  fail_unless_equals_int (vs_runner_get_state (runner), VS_STOPPED);
+  fail_if (vs_runner_has_ended (runner));
+  vs_runner_start (runner);
+  while (g_main_context_iteration (NULL, FALSE));
+  fail_unless_equals_int (vs_runner_get_state (runner), VS_STARTING);
+  fail_unless_equals_int (f.n_prepared, 1);
+  fail_unless_equals_int (f.n_stopped, 1);
+
+  fd = open_fifo (&f);
+  wait_until (get_state (f.source) >= GST_STATE_PAUSED);
+  close (fd);
+  wait_until (f.n_prepared == 2);
+  fail_unless_equals_int (f.n_started, 0);
+  fail_unless_equals_int (vs_runner_get_state (runner), VS_STARTING);
+  fd = open_fifo (&f);
+  wait_until (f.n_started == 1);
+  fail_unless_equals_int (vs_runner_get_state (runner), VS_RUNNING);
+  fail_unless_equals_int (vs_runner_get_restarts (runner), 0);
+  vs_runner_stop (runner);
+  close (fd);
+  wait_until (vs_runner_has_ended (runner));
+  fail_unless_equals_int (f.n_stopped, 2);
+  vs_runner_free (runner);
+  gst_clear_object (&f.source);
+  tear_down (&f);
+}
+GST_END_TEST;
+
+static Suite *
+life_suite (void)
+{
+  Suite *suite = suite_create ("programs-life");
+  TCase *tests = tcase_create ("life");
+
+  suite_add_tcase (suite, tests);
+  tcase_set_timeout (tests, 60);
+  tcase_add_test (tests, test_eos_and_latency);
+  tcase_add_test (tests, test_end_while_it_starts);
+  tcase_add_test (tests, test_failure_without_reason);
+  tcase_add_test (tests, test_wanted_again_while_it_starts);
+  return suite;
+}
+
+GST_CHECK_MAIN (life);
