@@ -84,6 +84,8 @@ struct _LkRoom
   gint64 since_ms;
   guint attempt;                /* tries made or planned since then */
   gboolean has_switched;        /* from resuming to rejoining */
+  gboolean has_answered;        /* a server that had been silent */
+  guint n_soon;                 /* tries to come that do not wait for long */
   gint64 steady_since_ms;       /* JOINED with transport up; 0 = is not */
 
   /* the session, as the server knows it */

@@ -13,6 +13,8 @@
 /* A session that lived shorter counts as a failed try: else a server that throws us out would be asked without a
  * pause. */
 #define STEADY_MS 500
+/* Tries that come soon: after a loss, and after a silent server has answered. */
+#define N_SOON 2
 
 static void start_try (gpointer data);
 
@@ -173,9 +175,16 @@ plan_try (LkRoom * self, LkRoomState before, const GError * error)
   guint delay_ms = 0;
 
   /* When the token is there, connecting is the same try. */
-  if (before != LK_ROOM_FETCHING_TOKEN || self->state != LK_ROOM_CONNECTING)
-    delay_ms = lk_backoff_delay_ms (self->attempt++, (guint64) MAX (lk_room_now_ms (self) - self->since_ms, 0),
+  if (before != LK_ROOM_FETCHING_TOKEN || self->state != LK_ROOM_CONNECTING) {
+    guint step = self->attempt++;
+
+    if (self->n_soon > 0) {
+      step = MIN (step, N_SOON + 1 - self->n_soon);
+      self->n_soon--;
+    }
+    delay_ms = lk_backoff_delay_ms (step, (guint64) MAX (lk_room_now_ms (self) - self->since_ms, 0),
         self->hooks.random ());
+  }
   delay_ms = MAX (delay_ms, lk_error_retry_after_ms (error));
   lk_room_arm (self, &self->retry_timer, delay_ms, start_try);
   return delay_ms;
@@ -308,7 +317,8 @@ begin_outage (LkRoom * self)
     return;
   self->since_ms = now_ms;
   self->attempt = 0;
-  self->has_switched = FALSE;
+  self->has_switched = self->has_answered = FALSE;
+  self->n_soon = 0;
 }
 
 /* A new session is needed: a rejoin, or the next try of a first join whose transport never was up. */
@@ -500,6 +510,18 @@ is_refused_resume (const GError * error)
   return status >= 400 && status < 500 && status != 408 && status != 429 && !is_refused_token (error);
 }
 
+/* A server that was silent and answers is back, and will soon have what it lacks: one that was frozen for a minute takes
+ * nobody (HTTP 500) for some tenths of a second. Once per outage, for what answers may be a proxy. */
+static void
+take_first_answer (LkRoom * self, const GError * error)
+{
+  if (self->has_answered || self->attempt <= N_SOON || !g_error_matches (error, LK_ERROR, LK_ERROR_SERVER)
+      || !g_error_matches (self->last_error, LK_ERROR, LK_ERROR_CONNECT))
+    return;
+  self->has_answered = TRUE;
+  self->n_soon = N_SOON;
+}
+
 void
 lk_room_attempt_failed (LkRoom * self, const GError * reason)
 {
@@ -525,6 +547,7 @@ lk_room_attempt_failed (LkRoom * self, const GError * reason)
       /* the next has not asked for a pause */
       lk_error_set_retry_after_ms (error, 0);
     }
+    take_first_answer (self, error);
     change_state (self, self->state, error);
   }
 }

@@ -163,6 +163,42 @@ resume_goes_on_trying (RoomWorld * f)
 }
 
 static void
+first_answer_of_a_silent_server_brings_soon_tries (RoomWorld * f)
+{
+  static const struct
+  {
+    const gchar *line;
+    gint code, delay_ms;
+  } tries[] = {
+    {"resuming #2 in 300: connect", LK_ERROR_CONNECT, 300},
+    {"resuming #3 in 600: connect", LK_ERROR_CONNECT, 600},
+    {"resuming #4 in 1000: connect", LK_ERROR_CONNECT, 1000},
+    {"resuming #5 in 300: server", LK_ERROR_SERVER, 300},
+    {"resuming #6 in 600: server", LK_ERROR_SERVER, 600},
+    {"resuming #7 in 1000: server", LK_ERROR_SERVER, 1000},
+    /* once per outage */
+    {"resuming #8 in 1000: connect", LK_ERROR_CONNECT, 1000},
+    {"resuming #9 in 1000: server", LK_ERROR_SERVER, 1000},
+  };
+
+  for (guint outage = 0; outage < 2; outage++) {
+    if (outage == 0)
+      reach_resuming (f);
+    for (guint i = 0; i < G_N_ELEMENTS (tries); i++) {
+      say_closed (f, tries[i].code, tries[i].code == LK_ERROR_SERVER ? 503 : 0);
+      expect (f, tries[i].line);
+      advance (f, tries[i].delay_ms);
+    }
+    resume_on (f);
+    advance (f, 500);
+    say_closed (f, LK_ERROR_CONNECT, 0);
+    expect (f, "resuming #1 in 0: connect");
+    advance (f, 0);
+  }
+  leave_at_once (f);
+}
+
+static void
 resume_answered_by_a_new_session (RoomWorld * f)
 {
   reach_resuming (f);
@@ -285,7 +321,8 @@ server_that_throws_us_out (RoomWorld * f)
 }
 
 static const Body resume_bodies[] = { resume_tells_the_state_first, resume_tells_disabled_tracks,
-  resume_by_v0_tells_the_subscriber_peer, resume_goes_on_trying, resume_answered_by_a_new_session,
+  resume_by_v0_tells_the_subscriber_peer, resume_goes_on_trying, first_answer_of_a_silent_server_brings_soon_tries,
+  resume_answered_by_a_new_session,
   refused_resume_is_a_rejoin, room_that_is_gone_ends_the_rejoin, strangers_are_borne_while_reconnecting,
   certificate_fault_ends_a_resume, resume_is_forbidden, rejoin_forgets, server_that_throws_us_out
 };
