@@ -376,11 +376,17 @@ push_to_all (FakeServer * server, gpointer bytes)
     fake_client_send (g_ptr_array_index (server->clients, i), bytes, SOUP_WEBSOCKET_DATA_BINARY);
 }
 
-/* Posted with the lock held, so that updates go out in the order of what they tell. */
+/* Posted with the lock held, so that updates go out in the order of what they tell. Who comes later has it in the
+ * answer to the join. */
 static void
 tell_all_locked (FakeServer * server, Livekit__ParticipantInfo * participant)
 {
-  fake_server_post (server, push_to_all, pack_update_locked (participant), unref_bytes);
+  GBytes *bytes = pack_update_locked (participant);
+
+  if (server->n_clients > 0)
+    fake_server_post (server, push_to_all, bytes, unref_bytes);
+  else
+    g_bytes_unref (bytes);
 }
 
 void
