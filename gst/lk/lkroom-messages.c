@@ -322,6 +322,11 @@ handle_leave (LkRoom * self, const Livekit__LeaveRequest * leave)
   self->is_in_session = is_resume;
   if (leave->regions != NULL)
     lk_room_take_regions (self, leave->regions);
+  if (is_disconnect && g_error_matches (error, LK_ERROR, LK_ERROR_DUPLICATE_IDENTITY) && lk_room_take_ghost (self)) {
+    g_clear_error (&error);
+    error = g_error_new (LK_ERROR, LK_ERROR_DISCONNECTED, "A try to join that was given up took the place of the session");
+    is_disconnect = FALSE;
+  }
   if (is_disconnect && is_for_good (leave))
     lk_room_close_with_error (self, g_steal_pointer (&error));
   else

@@ -86,6 +86,9 @@ struct _LkRoom
   gboolean has_switched;        /* from resuming to rejoining */
   gboolean has_answered;        /* a server that had been silent */
   guint n_soon;                 /* tries to come that do not wait for long */
+  gint64 try_since_ms, ghost_since_ms;  /* of the last ones */
+  gboolean is_answered;         /* the try */
+  guint n_ghosts;               /* tries given up unanswered, which the server may take up yet */
   gint64 steady_since_ms;       /* JOINED with transport up; 0 = is not */
 
   /* the session, as the server knows it */
@@ -137,6 +140,8 @@ void lk_room_start_connect (LkRoom * room);
 void lk_room_attempt_failed (LkRoom * room, const GError * error);
 /* JOINED ends: resumes where that can work, else as below. */
 void lk_room_lost (LkRoom * room, const GError * error);
+/* Whether somebody of our identity may be a try of ours that we gave up; each is believed once. */
+gboolean lk_room_take_ghost (LkRoom * room);
 /* The session is no more: rejoins, or tries the first join again. */
 void lk_room_begin_rejoin (LkRoom * room, const GError * error);
 /* Takes @error. */

@@ -15,6 +15,10 @@
 #define STEADY_MS 500
 /* Tries that come soon: after a loss, and after a silent server has answered. */
 #define N_SOON 2
+/* What is refused or unreachable is so at once. */
+#define SILENT_TRY_MS 1000
+/* Longer than the longest pause and the longest try after one that was given up. */
+#define GHOST_MS 60000
 
 static void start_try (gpointer data);
 
@@ -54,11 +58,38 @@ lk_room_is_reconnecting (LkRoom * self)
   return self->state == LK_ROOM_RESUMING || self->state == LK_ROOM_REJOINING;
 }
 
+/* A server that was frozen takes up each try that waited for it, also those that we gave up: each may take our place when
+ * another one has come through. */
+static void
+note_ghost (LkRoom * self)
+{
+  gint64 now_ms = lk_room_now_ms (self);
+
+  if (self->is_answered || now_ms - self->try_since_ms < SILENT_TRY_MS)
+    return;
+  if (now_ms - self->ghost_since_ms > GHOST_MS)
+    self->n_ghosts = 0;
+  self->n_ghosts++;
+  self->ghost_since_ms = now_ms;
+}
+
+gboolean
+lk_room_take_ghost (LkRoom * self)
+{
+  if (self->n_ghosts == 0 || lk_room_now_ms (self) - self->ghost_since_ms > GHOST_MS)
+    return FALSE;
+  self->n_ghosts--;
+  self->n_soon = N_SOON;
+  return TRUE;
+}
+
 static void
 drop_client (LkRoom * self)
 {
-  if (self->client != NULL)
-    self->hooks.client_free (g_steal_pointer (&self->client));
+  if (self->client == NULL)
+    return;
+  note_ghost (self);
+  self->hooks.client_free (g_steal_pointer (&self->client));
 }
 
 /* ------------------------------------------------------------------------------------------------------------------ */
@@ -368,6 +399,7 @@ on_client_opened (LkSignalClient * client, gboolean is_v1, gboolean is_loopback,
 
   if (client != self->client)
     return;
+  self->is_answered = TRUE;
   self->is_single_peer = is_v1;
   self->use_v0 = !is_v1;
   self->server_is_loopback = is_loopback;
@@ -441,6 +473,8 @@ lk_room_start_connect (LkRoom * self)
         self->claims->identity != NULL ? self->claims->identity : "-", self->attempt);
   }
   drop_client (self);
+  self->is_answered = FALSE;
+  self->try_since_ms = lk_room_now_ms (self);
   self->client = self->hooks.client_new (self->loop, &delegate, self);
   self->hooks.client_connect (self->client, &settings);
 }

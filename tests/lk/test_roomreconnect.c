@@ -199,6 +199,50 @@ first_answer_of_a_silent_server_brings_soon_tries (RoomWorld * f)
 }
 
 static void
+give_up_two_tries (RoomWorld * f)
+{
+  static const gchar *const lines[] = { "resuming #2 in 300: connect", "resuming #3 in 600: connect" };
+
+  reach_resuming (f);
+  lk_room_transport_up_in_loop (f->room);
+  for (guint i = 0; i < G_N_ELEMENTS (lines); i++) {
+    advance (f, 5000);
+    say_closed (f, LK_ERROR_CONNECT, 0);
+    expect (f, lines[i]);
+    advance (f, 300 * (i + 1));
+  }
+  join_on (f, TRUE, TRUE);
+  lk_room_transport_up_in_loop (f->room);
+}
+
+/* The server was frozen, and takes up what waited. */
+static void
+our_own_ghosts_are_no_others (RoomWorld * f)
+{
+  give_up_two_tries (f);
+  for (guint i = 0; i < 2; i++) {
+    advance (f, 1000);
+    say_leave (f, LIVEKIT__LEAVE_REQUEST__ACTION__DISCONNECT, LIVEKIT__DISCONNECT_REASON__DUPLICATE_IDENTITY);
+    expect (f, "rejoining #1 in 0: disconnected");
+    advance (f, 0);
+    join_on (f, TRUE, TRUE);
+    lk_room_transport_up_in_loop (f->room);
+  }
+  /* there were two */
+  say_leave (f, LIVEKIT__LEAVE_REQUEST__ACTION__DISCONNECT, LIVEKIT__DISCONNECT_REASON__DUPLICATE_IDENTITY);
+  expect_end (f, "closed: duplicate-identity");
+}
+
+static void
+ghosts_do_not_stay (RoomWorld * f)
+{
+  give_up_two_tries (f);
+  advance (f, 60000);
+  say_leave (f, LIVEKIT__LEAVE_REQUEST__ACTION__DISCONNECT, LIVEKIT__DISCONNECT_REASON__DUPLICATE_IDENTITY);
+  expect_end (f, "closed: duplicate-identity");
+}
+
+static void
 resume_answered_by_a_new_session (RoomWorld * f)
 {
   reach_resuming (f);
@@ -322,7 +366,7 @@ server_that_throws_us_out (RoomWorld * f)
 
 static const Body resume_bodies[] = { resume_tells_the_state_first, resume_tells_disabled_tracks,
   resume_by_v0_tells_the_subscriber_peer, resume_goes_on_trying, first_answer_of_a_silent_server_brings_soon_tries,
-  resume_answered_by_a_new_session,
+  our_own_ghosts_are_no_others, ghosts_do_not_stay, resume_answered_by_a_new_session,
   refused_resume_is_a_rejoin, room_that_is_gone_ends_the_rejoin, strangers_are_borne_while_reconnecting,
   certificate_fault_ends_a_resume, resume_is_forbidden, rejoin_forgets, server_that_throws_us_out
 };
