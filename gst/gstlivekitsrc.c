@@ -75,7 +75,9 @@ struct _GstLiveKitSrc
   GstLiveKitStreams *streams;
   guint group_id;
   gboolean is_running;
-  GCond pad_removed;            /* with OBJECT_LOCK */
+  GCond pad_removed;            /* with OBJECT_LOCK, as are the next two */
+  GCond pad_shown;
+  gboolean is_showing;          /* a pad is being added */
 
   /* room loop only */
   gchar *applied_tracks;
@@ -413,11 +415,28 @@ free_name (GstLiveKitSrc * self, const gchar * name)
   GST_OBJECT_UNLOCK (self);
 }
 
+/* One after the other, though each track has a thread: what listens to pad-added is rarely made for several at once. Of
+ * gst_parse_launch() two would take the same link, and warn. */
+static void
+add_pad (GstLiveKitSrc * self, GstPad * pad)
+{
+  GST_OBJECT_LOCK (self);
+  while (self->is_showing)
+    g_cond_wait (&self->pad_shown, GST_OBJECT_GET_LOCK (self));
+  self->is_showing = TRUE;
+  GST_OBJECT_UNLOCK (self);
+  gst_element_add_pad (GST_ELEMENT (self), pad);
+  gst_child_proxy_child_added (GST_CHILD_PROXY (self), G_OBJECT (pad), GST_OBJECT_NAME (pad));
+  GST_OBJECT_LOCK (self);
+  self->is_showing = FALSE;
+  g_cond_signal (&self->pad_shown);
+  GST_OBJECT_UNLOCK (self);
+}
+
 static GstPad *
 show_pad (GstLiveKitRemoteTrack * track, const LkPublication * publication, GstCaps * caps, gpointer data)
 {
   GstLiveKitSrc *self = data;
-  GstElement *element = data;
   g_autofree gchar *name = NULL;
   g_autoptr (GstStream) stream = NULL;
   GstLiveKitStreamSettings settings = { 0, };
@@ -441,8 +460,7 @@ show_pad (GstLiveKitRemoteTrack * track, const LkPublication * publication, GstC
   push_stream_start (self, GST_PAD (pad), stream, caps);
   GST_INFO_OBJECT (self, "pad=%s shows track sid=%s stream-id=%s", name, publication->sid,
       gst_stream_get_stream_id (stream));
-  gst_element_add_pad (element, GST_PAD (pad));
-  gst_child_proxy_child_added (GST_CHILD_PROXY (self), G_OBJECT (pad), name);
+  add_pad (self, GST_PAD (pad));
   return GST_PAD (pad);
 }
 
@@ -644,6 +662,7 @@ gst_livekit_src_finalize (GObject * object)
   g_free (self->applied_tracks);
   gst_livekit_streams_free (self->streams);
   g_cond_clear (&self->pad_removed);
+  g_cond_clear (&self->pad_shown);
   g_clear_pointer (&self->patterns, gst_livekit_patterns_free);
   G_OBJECT_CLASS (gst_livekit_src_parent_class)->finalize (object);
 }
@@ -753,6 +772,7 @@ gst_livekit_src_init (GstLiveKitSrc * self)
   self->auto_subscribe = TRUE;
   self->streams = gst_livekit_streams_new ();
   g_cond_init (&self->pad_removed);
+  g_cond_init (&self->pad_shown);
   gst_bin_set_suppressed_flags (GST_BIN (self), GST_ELEMENT_FLAG_SOURCE | GST_ELEMENT_FLAG_SINK);
   GST_OBJECT_FLAG_SET (self, GST_ELEMENT_FLAG_SOURCE);
 }

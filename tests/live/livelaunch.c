@@ -206,6 +206,8 @@ pad_added (GstElement * element, GstPad * pad, gpointer data)
   const gchar *description = g_hash_table_lookup (app->branches, GST_ELEMENT_NAME (element));
   PadWatch *watch = g_new0 (PadWatch, 1);
 
+  if (!g_object_replace_data (G_OBJECT (element), "pad-coming", NULL, pad, NULL, NULL))
+    g_error ("several threads add pads to %s at once", GST_ELEMENT_NAME (element));
   watch->name = gst_pad_get_name (pad);
   g_mutex_lock (&app->lock);
   g_ptr_array_add (app->pads, watch);
@@ -215,6 +217,7 @@ pad_added (GstElement * element, GstPad * pad, gpointer data)
   emit_pad (pad, "pad-added");
   if (description != NULL && GST_PAD_IS_SRC (pad))
     watch->branch = feed_branch (app, pad, description);
+  g_object_set_data (G_OBJECT (element), "pad-coming", NULL);
 }
 
 static void
