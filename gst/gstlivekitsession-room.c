@@ -89,6 +89,7 @@ end_orphans_in_loop (gpointer data)
 {
   GstLiveKitSession *session = data;
 
+  session->orphan_timer = 0;
   for (guint i = 0; i < session->orphans->len; i++)
     gst_livekit_remote_track_end_in_loop (g_ptr_array_index (session->orphans, i));
   g_ptr_array_set_size (session->orphans, 0);

@@ -155,6 +155,25 @@ choose (GstLiveKitSession * session)
   return choices;
 }
 
+/* The next session knows nothing of it. */
+static void
+orphan (GstLiveKitSession * session, GstLiveKitRemoteTrack * track)
+{
+  gst_livekit_remote_track_set_subscribed_in_loop (track, FALSE);
+  g_ptr_array_add (session->orphans, gst_livekit_remote_track_ref (track));
+}
+
+/* While pads wait for what comes back, an unpublished one does, too: what threw us out may have thrown out its
+ * participant, whose old session the server first showed us. */
+static void
+end_or_orphan (GstLiveKitSession * session, GstLiveKitRemoteTrack * track, gboolean is_unpublished)
+{
+  if (is_unpublished && session->orphan_timer)
+    orphan (session, track);
+  else
+    gst_livekit_remote_track_end_in_loop (track);
+}
+
 static void
 end_unwanted (GstLiveKitSession * session, GHashTable * choices, GPtrArray * unsubscribe)
 {
@@ -164,16 +183,18 @@ end_unwanted (GstLiveKitSession * session, GHashTable * choices, GPtrArray * uns
 
   g_hash_table_iter_init (&iter, session->remote_tracks);
   while (g_hash_table_iter_next (&iter, &sid, &track)) {
+    gboolean is_unpublished = lk_roster_find_track (roster, sid) == NULL;
+
     if (g_hash_table_contains (choices, sid))
       continue;
     if (gst_livekit_remote_track_is_subscribed_in_loop (track)) {
-      if (lk_roster_find_track (roster, sid))
+      if (!is_unpublished)
         g_ptr_array_add (unsubscribe, g_strdup (sid));
       gst_livekit_session_tell_track (session, "unsubscribed", gst_livekit_remote_track_get_publication (track));
     }
-    if (lk_roster_find_track (roster, sid) == NULL)
+    if (is_unpublished)
       g_hash_table_remove (session->told_settings, sid);
-    gst_livekit_remote_track_end_in_loop (track);
+    end_or_orphan (session, track, is_unpublished);
     g_hash_table_iter_remove (&iter);
   }
 }
@@ -365,11 +386,8 @@ gst_livekit_session_orphan_all_in_loop (GstLiveKitSession * session)
   gpointer track;
 
   g_hash_table_iter_init (&iter, session->remote_tracks);
-  while (g_hash_table_iter_next (&iter, NULL, &track)) {
-    /* The next session knows nothing of it. */
-    gst_livekit_remote_track_set_subscribed_in_loop (track, FALSE);
-    g_ptr_array_add (session->orphans, gst_livekit_remote_track_ref (track));
-  }
+  while (g_hash_table_iter_next (&iter, NULL, &track))
+    orphan (session, track);
   g_hash_table_remove_all (session->remote_tracks);
   g_hash_table_remove_all (session->told_settings);
   g_hash_table_remove_all (session->waiting_pads);

@@ -192,6 +192,24 @@ def freeze_server(bench, seconds):
     end_all(watcher, sender)
 
 
+def test_t1_publisher_replaced(bench):
+    """T1, and the publisher gets a new session once more when the receiver is back: the pads stay."""
+    bench.start_server()
+    sender, watcher = pair(bench)
+    killed = bench.kill_server()
+    bench.server_again()
+    wait_state(watcher, 'connected', killed)
+    wait_state(sender, 'connected', killed)
+    bench.wait_published('alice', 2)
+    # as the server does it with tries that it took up late: another session of the same participant
+    again = publish(bench, 'publisher-again', 'alice')
+    check_equal(sender.wait_event('error')['reason'], 'duplicate-identity', 'error of the first publisher')
+    replaced = time.monotonic()
+    bench.wait_frames(watcher, 60, 30, since=replaced)
+    check_one_pad_each(watcher, again)
+    end_all(watcher, again)
+
+
 def test_t3_server_frozen_4s(bench):
     """T3: server stopped for 4 s: nothing happens."""
     freeze_server(bench, 4)
