@@ -97,6 +97,7 @@ def test_harness_launch(bench):
     check_equal(launch.wait(), 0, 'exit code')
     cycles = launch.events('cycle')
     check_equal(len(cycles), 10, 'cycles')
-    check(cycles[-1]['threads'] <= cycles[1]['threads'] and cycles[-1]['fds'] <= cycles[1]['fds'],
+    # GLib of Debian 13 keeps up to eight threads of its pools; a leak would be one in each cycle
+    check(cycles[-1]['threads'] < cycles[1]['threads'] + 4 and cycles[-1]['fds'] <= cycles[1]['fds'],
           'threads or descriptors are left: %s', json.dumps(cycles))
     bench.note('%.0f ms a cycle', (cycles[-1]['t'] - cycles[0]['t']) / 9e3)
