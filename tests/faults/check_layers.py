@@ -3,7 +3,7 @@
 
 
 from check_simulcast import layered
-from harness import check_at_least, check_equal, let_pass, wait_until
+from harness import check_at_least, check_at_most, check_equal, let_pass, wait_until
 from mediaclock import MediaClock
 from netbench import inside
 
@@ -44,4 +44,6 @@ def test_simulcast_loss(bench):
         clock = MediaClock([(line['t'] / 1e6, number) for number, line in enumerate(viewer.events('frame'))
                             if line['t'] / 1e6 >= start])
         bench.figure('%s: longest time without a frame' % quality, clock.longest * 1000, 'ms')
-        check_equal([round(pause, 2) for pause in clock.freezes if pause > 0.3], [], 'freezes of ' + quality)
+        # one loss in 2500 takes two retransmissions with it, and then a key frame has to come
+        check_at_most(clock.longest, 1.25, 'seconds of the longest freeze of ' + quality)
+        check_at_most(clock.frozen_part, 0.03, 'frozen part of ' + quality)
