@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What tests of the camera gateway share: the gateway itself, cameras, its figures."""
 
+import contextlib
 import json
 import os
 import pathlib
 import re
 import shutil
 import socket
+import struct
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 
@@ -53,6 +56,47 @@ class Cameras(Child):
     def kill(self):
         self.process.kill()
         self.process.wait()
+
+
+class LateCamera:
+    """A camera whose first packets come between TEARDOWN and the answer to it."""
+
+    DESCRIPTION = ('v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=late\r\nt=0 0\r\n'
+                   'm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n'
+                   'a=fmtp:96 packetization-mode=1;profile-level-id=42e01f\r\na=control:0\r\n')
+    HEADERS = {'OPTIONS': 'Public: OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN\r\n',
+               'DESCRIBE': 'Content-Type: application/sdp\r\nContent-Length: %d\r\n' % len(DESCRIPTION),
+               'SETUP': 'Session: late\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n'}
+
+    def __init__(self, bench):
+        self.requests = []
+        self.listener = socket.create_server(('127.0.0.1', 0))
+        self.url = 'rtsp://127.0.0.1:%d/late' % self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+        bench.stack.callback(self.listener.close)
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self.serve, args=(self.listener.accept()[0],), daemon=True).start()
+
+    def serve(self, connection):
+        with contextlib.suppress(OSError), connection, connection.makefile('rb') as lines:
+            while first := lines.read(1):
+                if first == b'$':  # a packet of RTCP
+                    lines.read(struct.unpack('>xH', lines.read(3))[0])
+                    continue
+                method = (first + lines.readline()).split()[0].decode()
+                headers = list(iter(lines.readline, b'\r\n'))
+                self.answer(connection, method, next(line for line in headers if line.startswith(b'CSeq')).decode())
+
+    def answer(self, connection, method, number):
+        self.requests.append(method)
+        if method == 'TEARDOWN':
+            packet = struct.pack('>BBHII', 0x80, 0x80 | 96, 1, 3600, 7) + b'\x65\1\2\3'
+            connection.sendall(b'$\0' + struct.pack('>H', len(packet)) + packet)
+        text = 'RTSP/1.0 200 OK\r\n%s%s\r\n' % (number, self.HEADERS.get(method, 'Session: late\r\n'))
+        connection.sendall((text + (self.DESCRIPTION if method == 'DESCRIBE' else '')).encode())
 
 
 class Gateway:

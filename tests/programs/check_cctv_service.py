@@ -13,7 +13,7 @@ import time
 import urllib.parse
 import urllib.request
 
-from cctvbench import Cameras, Gateway, Redis, camera_text, layered
+from cctvbench import Cameras, Gateway, LateCamera, Redis, camera_text, layered
 from harness import check, check_equal, in_long_runs, let_pass, wait_until
 from lkserver import die_with_parent, free_ports
 
@@ -83,6 +83,19 @@ def test_cctv_wrong_key(bench):
     for log in bench.folder.glob('gateway*'):
         text = log.read_text(errors='replace')
         check('hushhush' not in text and 'wrongsecret' not in text, 'a secret is in %s', log)
+
+
+def test_cctv_late_media(bench):
+    """First packets come while the camera is being let go: rtspsrc stumbles (upstream.txt), the gateway does not."""
+    bench.start_server()
+    camera = LateCamera(bench)
+    for i in range(5):
+        settings = {'id': 'late', 'url': camera.url, 'publish': 'always'}
+        gateway = Gateway(bench, {'cameras': [settings]}, 'gateway-%d' % i)
+        wait_until(lambda before=i: camera.requests.count('PLAY') > before, 'the camera is asked to play')
+        gateway.stop()
+        check_equal(camera.requests.count('TEARDOWN'), i + 1, 'goodbyes to the camera')
+    bench.wait_alone()
 
 
 def own(gateway, cameras):
