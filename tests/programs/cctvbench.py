@@ -180,17 +180,18 @@ class Gateway:
 
 
 class MediaMtx:
-    """A MediaMTX with paths, RTSP over TCP only, on a port that stays the same when it is started again."""
+    """A MediaMTX with paths; RTSP over TCP, and RTMP, on ports that stay the same when it is started again."""
 
     def __init__(self, bench, paths):
         self.bench = bench
         self.command = os.environ.get('LIVE_MEDIAMTX') or shutil.which('mediamtx') or str(CACHE / 'bin' / 'mediamtx')
         check(pathlib.Path(self.command).exists(), 'no %s: sh tests/run.sh builds it', self.command)
-        [self.port] = free_ports(socket.SOCK_STREAM)
+        self.port, self.rtmp_port = free_ports(socket.SOCK_STREAM, socket.SOCK_STREAM)
         self.path = bench.temporary / 'mediamtx.yml'
-        off = {name: False for name in ('rtmp', 'hls', 'webrtc', 'srt', 'api', 'metrics', 'playback', 'pprof')}
+        off = {name: False for name in ('hls', 'webrtc', 'srt', 'api', 'metrics', 'playback', 'pprof')}
         self.path.write_text(json.dumps({'rtspAddress': '127.0.0.1:%d' % self.port, 'rtspTransports': ['tcp'],
-                                         'logLevel': 'info', 'paths': paths(self.port), **off}))
+                                         'rtmpAddress': '127.0.0.1:%d' % self.rtmp_port, 'logLevel': 'info',
+                                         'paths': paths(self.port), **off}))
         self.start()
         bench.stack.callback(self.kill)
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 
+from cctvbench import MediaMtx
 from harness import check, check_at_least, check_equal, let_pass, wait_until
 from programs import ROOT, Program, TokenServer, ask, free_port, metrics, wait_up
 
@@ -309,6 +310,32 @@ def test_video_server_recordings(bench):
     check_at_least(len(files), 3, 'files')
     check_at_least(frames[0], 55, 'frames of the whole')
     check_at_least(sum(frames[1:]), 55, 'frames of the parts')
+
+
+def test_video_server_rtmp(bench):
+    """A track goes on to an RTMP server and is played from there, also after that server was away."""
+    bench.start_server()
+    media = MediaMtx(bench, lambda port: {'live/yard': {}})
+    port = free_port()
+    video_server(bench, settings(bench, CAMERA % (320, 240) + ' ! x264enc tune=zerolatency key-int-max=15',
+                                 CAMERA % (160, 120) + ' ! vp8enc deadline=1', CLIENT_ID='alice'), label='sender')
+    url = 'rtmp://127.0.0.1:%d/live/yard' % media.rtmp_port
+    program = video_server(bench, settings(
+        bench, 'h264parse ! flvmux streamable=true ! rtmp2sink location=' + url, 'vp8dec ! fakesink',
+        RECEIVER_VIDEO_ID='alice-0,alice-1'), HTTP_LISTEN='127.0.0.1:%d' % port)
+
+    def play():
+        """Frames out of twenty that a player decodes, from the next key frame on."""
+        done = subprocess.run(['ffmpeg', '-v', 'error', '-rw_timeout', '20000000', '-i', url, '-frames:v', '20',
+                               '-f', 'framemd5', '-'], capture_output=True, text=True, timeout=60, check=False)
+        return len([line for line in done.stdout.splitlines() if not line.startswith('#')])
+    wait_until(lambda: play() == 20, 'twenty frames by RTMP', 60)
+    media.kill()
+    wait_until(lambda: ask('http://127.0.0.1:%d/ready' % port)[2] == 'PIPELINE_0 is broken\n', 'it is not ready', 60)
+    media.start()
+    wait_until(lambda: play() == 20, 'twenty frames by RTMP again', 60)
+    check_equal(program.printed().count('PIPELINE_1: starts'), 1, 'starts of the other one')
+    program.stop()
 
 
 def test_video_server_records_what_it_sends(bench):
