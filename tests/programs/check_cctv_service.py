@@ -93,6 +93,7 @@ def test_cctv_late_media(bench):
         settings = {'id': 'late', 'url': camera.url, 'publish': 'always'}
         gateway = Gateway(bench, {'cameras': [settings]}, 'gateway-%d' % i)
         wait_until(lambda before=i: camera.requests.count('PLAY') > before, 'the camera is asked to play')
+        gateway.wait_state('late', 'publishing')  # else the stop may wait for the certificate of DTLS to be made
         gateway.stop()
         check_equal(camera.requests.count('TEARDOWN'), i + 1, 'goodbyes to the camera')
     bench.wait_alone()
