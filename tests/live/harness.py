@@ -165,7 +165,7 @@ class Child:
         except subprocess.TimeoutExpired as error:
             raise Failure('%s did not end within %s s' % (self.name, seconds)) from error
         with self.new_line:
-            self.new_line.wait_for(lambda: self.ended, 5)
+            check(self.new_line.wait_for(lambda: self.ended, seconds), '%s has ended, its output has not', self.name)
         return code
 
     def close(self):
@@ -219,7 +219,7 @@ class Caller(Child):
     def __init__(self, command, log, environment=None):
         super().__init__(command, log, environment)
         self.answered = 0
-        self._answer('start', 60)
+        self._answer('start', PATIENCE)
 
     def _answer(self, call, seconds):
         line = self.wait_line(lambda _: True, call, seconds, self.answered)
@@ -227,7 +227,7 @@ class Caller(Child):
         check('error' not in line, '%s: %s: %s', self.name, call, line.get('error'))
         return line['result']
 
-    def call(self, function, *arguments, seconds=30):
+    def call(self, function, *arguments, seconds=PATIENCE):
         self.tell(json.dumps({'call': function, 'arguments': arguments}))
         return self._answer(function, seconds)
 

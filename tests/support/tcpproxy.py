@@ -51,7 +51,8 @@ class Connection:
                 end.shutdown(socket.SHUT_RDWR)
 
     def reset(self):
-        """RST to both sides."""
+        """RST to both sides. The threads that pass bytes wait meanwhile: what they do to a socket at its end is a FIN."""
+        self.flowing.clear()
         for end in (self.client, self.server):
             with contextlib.suppress(OSError):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
