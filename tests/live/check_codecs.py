@@ -7,6 +7,7 @@ A note "cell CODEC COLUMN: TEXT" is one field of that table.
 import os
 
 from harness import Failure, Skipped, check, check_equal, wait_until
+from wholeness import check_digests, check_numbers, digests, numbers
 
 RAW = 'videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=%d,height=%d,framerate=%d/1'
 SMALL = RAW % (320, 240, 15)
@@ -69,23 +70,6 @@ def only(*mimes):
 
 # --- our sink to our src ---
 
-def check_numbers(received, what):
-    check(-1 not in received, '%s: frames without a readable number', what)
-    wrong = [(one, two) for one, two in zip(received, received[1:]) if two != one + 1]
-    check(not wrong, '%s: frames lost, doubled or out of order, pairs: %s', what, wrong[:10])
-
-
-def check_digests(sent, received, what):
-    check(received[0] in sent, '%s: the first packet received was never sent', what)
-    start = sent.index(received[0])
-    different = [i for i, pair in enumerate(zip(received, sent[start:])) if pair[0] != pair[1]]
-    check(not different, '%s: packet %s is not the one that was sent', what, different[:1])
-
-
-def digests(launch, element):
-    return [line['digest'] for line in launch.events('digest', element=element)]
-
-
 def whole(bench, video, audio):
     """One participant with both; every frame with its number or its bytes, every packet with its bytes."""
     bench.start_server()
@@ -104,14 +88,14 @@ def whole(bench, video, audio):
     wait_until(lambda: len(watcher.events('frame')) >= FRAMES, '%d frames' % FRAMES)
     wait_until(lambda: len(watcher.events('digest', element='db')) >= PACKETS, '%d audio packets' % PACKETS)
     packets = digests(watcher, 'db')
-    check_digests(digests(sender, 'da'), packets, audio)
+    check_digests(sender, 'da', packets, PACKETS, audio)
     if video in PARSED:
         frames = digests(watcher, 'dr')
-        check_digests(digests(sender, 'ds'), frames, video)
+        check_digests(sender, 'ds', frames, FRAMES, video)
         cell(bench, video, 'src', '%d frames, all bytes', len(frames))
     else:
-        frames = [line['number'] for line in watcher.events('frame')]
-        check_numbers(frames, video)
+        frames = numbers(watcher)
+        check_numbers(frames, FRAMES, video)
         cell(bench, video, 'src', '%d frames in order', len(frames))
     cell(bench, audio, 'src', '%d packets, all bytes', len(packets))
     if audio == 'opus stereo':

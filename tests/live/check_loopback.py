@@ -3,6 +3,7 @@
 
 from harness import by_clock, check, check_at_least, check_at_most, check_equal, in_long_runs, percentile, wait_until
 from tcpproxy import TcpProxy
+from wholeness import check_digests, check_numbers, digests, numbers
 
 FRAMES = 300
 PACKETS = 400
@@ -32,29 +33,6 @@ def receiver(bench, codec, *options, audio=True, name='receiver', **properties):
     return bench.launch(name, text, '--watch=s', '--read=r', *(['--digest=db'] if audio else []), *options)
 
 
-def numbers(launch):
-    return [frame['number'] for frame in launch.events('frame')]
-
-
-def check_numbers(received, least):
-    """None lost, none doubled, none out of order. Pictures that the server makes itself, when a track ends (blank, in
-    the smallest size there is), have no readable number: none of them may come out either."""
-    check_at_least(len(received), least, 'frames received')
-    check(-1 not in received, 'frames without a readable number: %s of %s', received.count(-1), len(received))
-    wrong = [(one, two) for one, two in zip(received, received[1:]) if two != one + 1]
-    check(not wrong, 'frames lost, doubled or out of order, pairs: %s', wrong[:10])
-
-
-def check_digests(sent, received, least):
-    check_at_least(len(received), least, 'audio packets received')
-    check(received[0] in sent, 'the first packet received was never sent')
-    start = sent.index(received[0])
-    expected = sent[start:start + len(received)]
-    different = next((i for i, pair in enumerate(zip(received, expected)) if pair[0] != pair[1]), None)
-    check(different is None and len(expected) == len(received), 'audio packet %s of %d is not the one that was sent',
-          different, len(received))
-
-
 def note_latency(bench, sender, launch):
     sent = {line['number']: line['t'] for line in sender.events('painted')}
     delays = [(line['t'] - sent[line['number']]) / 1000 for line in launch.events('frame') if line['number'] in sent]
@@ -74,9 +52,8 @@ def numbered(bench, codec):
                (first['t'] - sender.wait_event('start')['t']) / 1000)
     wait_until(lambda: len(numbers(watcher)) >= FRAMES, '%d frames' % FRAMES)
     wait_until(lambda: len(watcher.events('digest')) >= PACKETS, '%d audio packets' % PACKETS)
-    received = [line['digest'] for line in watcher.events('digest')]
     check_numbers(numbers(watcher), FRAMES)
-    check_digests([line['digest'] for line in sender.events('digest')], received, PACKETS)
+    check_digests(sender, 'da', digests(watcher, 'db'), PACKETS, 'Opus')
     note_latency(bench, sender, watcher)
     sender.end('eos')
     for pad in ('video_0', 'audio_0'):
@@ -226,7 +203,7 @@ def test_mute(bench):
     sender.tell('set k video_0::muted true')
     watcher.wait_event('first-gap', pad='video_0')
     wait_until(lambda: any(track['muted'] for track in bench.wait_published('alice', 2)), 'the server says muted')
-    count, digests = len(numbers(watcher)), len(watcher.events('digest'))
+    count, n_digests = len(numbers(watcher)), len(watcher.events('digest'))
     wait_until(lambda: len(watcher.events('digest')) > digests + 50, 'audio goes on for a second')
     check_at_most(len(numbers(watcher)), count + 5, 'frames while muted')
     sender.tell('set k video_0::muted false')

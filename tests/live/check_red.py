@@ -3,8 +3,9 @@
 
 import re
 
-from check_codecs import NOISE, check_digests, digests
+from check_codecs import NOISE
 from harness import check, check_at_least, check_equal, in_long_runs, wait_until
+from wholeness import check_digests, digests
 
 LOST = 10
 
@@ -29,10 +30,10 @@ def with_loss(bench):
     sender = publisher(bench, red='true')
     tracks = bench.wait_published('alice', 1)
     check_equal(tracks[0]['mime_type'], 'audio/red', 'codec')
-    wait_until(lambda: recovered(watcher) >= LOST, '%d packets got back' % LOST, 40, every=0.1)
+    wait_until(lambda: recovered(watcher) >= LOST, '%d packets got back' % LOST, every=0.1)
     count = recovered(watcher)
     received = digests(watcher, 'd')
-    check_digests(digests(sender, 'o'), received, 'red')
+    check_digests(sender, 'o', received, LOST, 'red')
     bench.note('%d packets, all bytes, %d of them out of the next one', len(received), count)
     watcher.end()
     sender.end()
@@ -62,8 +63,10 @@ def test_red_without(bench):
 
     def lost():
         received, sent = digests(watcher, 'd'), digests(sender, 'o')
-        return sent.index(received[-1]) - sent.index(received[0]) + 1 - len(received) if received else 0
-    wait_until(lambda: lost() >= LOST, '%d packets lost' % LOST, 40, every=0.1)
+        if not received or received[-1] not in sent:  # which may be read later
+            return 0
+        return sent.index(received[-1]) - sent.index(received[0]) + 1 - len(received)
+    wait_until(lambda: lost() >= LOST, '%d packets lost' % LOST, every=0.1)
     check_equal(recovered(watcher), 0, 'packets got back')
     watcher.end()
     sender.end()
@@ -78,8 +81,8 @@ def test_red_to_browser(bench):
     bench.wait_published('alice', 1)
     browser.call('join', bench.url, bench.token('viewer'))
     track = wait_until(lambda: next((track for track in browser.call('measure')['tracks']
-                                     if track.get('samples', 0) > 96000), None), 'two seconds of sound', every=0.1)
-    check_at_least(track['discarded'], 50, 'redundant packets that were not needed')
+                                     if track.get('samples', 0) > 96000 and track['discarded'] >= 50), None),
+                       'two seconds of sound, and 50 redundant packets that were not needed', every=0.1)
     check_at_least(track['energy'], 0.01, 'energy')
     bench.note('%d samples, %d concealed', track['samples'], track['concealed'])
     sender.end()
@@ -107,9 +110,10 @@ def from_sdk(bench):
                            % bench.element('src', 'bob', name='s'), '--watch=s', '--digest=a', '--lose=10')
     watcher.wait_event('livekit-connection', state='connected')
     sdk.call('publish', 'VP8', 160, 90, True)
-    wait_until(lambda: recovered(watcher) >= LOST, '%d packets got back' % LOST, 40, every=0.1)
+    wait_until(lambda: recovered(watcher) >= LOST, '%d packets got back' % LOST, every=0.1)
     check(not watcher.events('error'), 'it is no Opus: %s', watcher.events('error'))
-    check_at_least(len(watcher.events('digest')), 9 * LOST, 'packets decoded')
+    # what was got back may still be on its way to the decoder
+    wait_until(lambda: len(watcher.events('digest')) >= 9 * LOST, '%d packets decoded' % (9 * LOST))
     watcher.end()
 
 
@@ -137,7 +141,7 @@ def test_red_from_browser(bench):
     watcher.wait_event('livekit-connection', state='connected')
     browser.call('publish', {'video': False, 'red': True})
     check_equal(bench.wait_published('chromium', 1)[0]['mime_type'], 'audio/red', 'codec')
-    wait_until(lambda: len(watcher.events('digest')) >= 100, '100 packets decoded', 40)
+    wait_until(lambda: len(watcher.events('digest')) >= 100, '100 packets decoded')
     check(not watcher.events('error'), 'errors: %s', watcher.events('error'))
     watcher.end()
 
@@ -171,9 +175,9 @@ def test_red_refused(bench):
         sender = bench.launch(name, '%s ! opusenc ! identity name=o ! %s audio_0::red=true' % (
             NOISE.replace('is-live=true', 'is-live=' + live), bench.element('sink', name, name='k')), '--digest=o',
             '--watch=k')
-        wait_until(lambda: len(watcher.events('digest')) >= 100, '100 packets', 40, every=0.1)
+        wait_until(lambda: len(watcher.events('digest')) >= 100, '100 packets', every=0.1)
         check_equal(bench.wait_published(name, 1)[-1]['mime_type'].lower(), 'audio/opus', 'codec')
-        check_digests(digests(sender, 'o'), digests(watcher, 'd'), 'plain Opus')
+        check_digests(sender, 'o', digests(watcher, 'd'), 100, 'plain Opus')
         check(not sender.events('warning') and not sender.events('error'), 'it fails')
         sender.end()
         watcher.end()
