@@ -7,6 +7,7 @@ from wholeness import check_digests, check_numbers, digests, numbers
 
 FRAMES = 300
 PACKETS = 400
+RAW_STREAM_FRAMES = 240
 RAW = 'videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=640,height=480,framerate=30/1'
 NOISE = 'audiotestsrc is-live=true wave=white-noise volume=0.2 ! opusenc ! identity name=da'
 X264 = 'x264enc tune=zerolatency speed-preset=ultrafast key-int-max=300 bitrate=1500'
@@ -38,7 +39,7 @@ def note_latency(bench, sender, launch):
     delays = [(line['t'] - sent[line['number']]) / 1000 for line in launch.events('frame') if line['number'] in sent]
     bench.note('raw picture to raw picture: median %.0f ms, 99th percentile %.0f ms, most %.0f ms',
                percentile(delays, 0.5), percentile(delays, 0.99), max(delays))
-    return percentile(delays, 0.5)
+    return percentile(delays, 0.5), min(delays)
 
 
 def numbered(bench, codec):
@@ -146,7 +147,9 @@ def test_declared_latency(bench):
     watcher.wait_event('livekit-connection', state='connected')
     sender = publisher(bench, 'h264', '--declare=p', audio=False)
     wait_until(lambda: len(numbers(watcher)) >= 90, '90 frames')
-    check_at_most(note_latency(bench, sender, watcher), by_clock(700, 1600), 'median latency in ms')
+    median, least = note_latency(bench, sender, watcher)
+    # On a machine under load some frames are late, but not all of them.
+    check_at_most(by_clock(median, least), by_clock(700, 1600), by_clock('median', 'least') + ' latency in ms')
     check_numbers(numbers(watcher), 90)
     watcher.end()
     sender.end()
@@ -162,22 +165,27 @@ def test_paced_input(bench):
     check_equal(sender.wait(), 0, 'exit code')
     watcher.wait_event('pad-eos', pad='video_0')
     frames = watcher.events('frame')
-    check_numbers([frame['number'] for frame in frames], 140)
+    check_numbers(numbers(watcher), 140)
     seconds = (frames[-1]['t'] - frames[0]['t']) / 1e6 + 1 / 30
     bench.note('%d of 150 frames in %.2f s', len(frames), seconds)
-    check_at_least(seconds, len(frames) / 30 - 0.5, 'seconds that %d frames took' % len(frames))
+    check_paced(sender, frames[-1], frames[-1]['number'])
     check_at_most(seconds, len(frames) / 30 + by_clock(0.5, 30), 'seconds that %d frames took' % len(frames))
     check_equal(watcher.wait(), 0, 'exit code of the receiver, whose only pad is at EOS')
+
+
+def check_paced(sender, frame, number):
+    """No frame may come before its time after the sender's start, however late the first ones were."""
+    check_at_least((frame['t'] - sender.wait_event('start')['t']) / 1e6, number / 30, 'seconds until frame %d' % number)
 
 
 def test_paced_raw_stream(bench):
     """A file of H.264 and nothing else, of which h264parse knows only when to decode its frames: in real time, too."""
     bench.start_server()
     path = bench.folder / 'raw.h264'
-    maker = bench.launch('maker', 'videotestsrc num-buffers=90 '
+    maker = bench.launch('maker', 'videotestsrc num-buffers=%d '
                          '! video/x-raw,format=I420,width=320,height=240,framerate=30/1 ! x264enc '
                          'tune=zerolatency key-int-max=30 ! video/x-h264,stream-format=byte-stream '
-                         '! filesink location=%s' % path)
+                         '! filesink location=%s' % (RAW_STREAM_FRAMES, path))
     check_equal(maker.wait(), 0, 'exit code of what makes the file')
     watcher = bench.launch('receiver', bench.element('src', 'bob', name='s') + ' ! h264parse ! avdec_h264 '
                            '! fakesink name=v sync=false', '--watch=s', '--digest=v')
@@ -186,11 +194,11 @@ def test_paced_raw_stream(bench):
     check_equal(sender.wait(), 0, 'exit code')
     watcher.wait_event('pad-eos', pad='video_0')
     frames = watcher.events('digest')
-    # A file makes no key frame when it is asked to: the first of them is gone when the receiver asks.
-    check_at_least(len(frames), 55, 'frames decoded of 90')
+    # A file makes no key frame when it is asked to: it begins with the next one after the receiver asks, soon or late.
+    check_at_least(len(frames), 55, 'frames decoded of %d' % RAW_STREAM_FRAMES)
     steps = [(after['pts'] - before['pts']) / 1e6 for before, after in zip(frames, frames[1:])]
     check(all(30 <= step <= 37 for step in steps), 'milliseconds from frame to frame: %s', steps)
-    check_at_least((frames[-1]['t'] - frames[0]['t']) / 1e6, len(frames) / 30 - 0.5, 'seconds that they took')
+    check_paced(sender, frames[-1], RAW_STREAM_FRAMES - 2)
 
 
 def test_mute(bench):
@@ -203,9 +211,14 @@ def test_mute(bench):
     sender.tell('set k video_0::muted true')
     watcher.wait_event('first-gap', pad='video_0')
     wait_until(lambda: any(track['muted'] for track in bench.wait_published('alice', 2)), 'the server says muted')
-    count, n_digests = len(numbers(watcher)), len(watcher.events('digest'))
-    wait_until(lambda: len(watcher.events('digest')) > digests + 50, 'audio goes on for a second')
-    check_at_most(len(numbers(watcher)), count + 5, 'frames while muted')
+
+    def is_silent():
+        """What was under way may still be shown; then no frame comes while the sound goes on for a second."""
+        count, n_packets = len(numbers(watcher)), len(watcher.events('digest'))
+        wait_until(lambda: len(watcher.events('digest')) > n_packets + 50, 'audio goes on for a second')
+        return len(numbers(watcher)) == count
+    wait_until(is_silent, 'no frames while muted')
+    count = len(numbers(watcher))
     sender.tell('set k video_0::muted false')
     wait_until(lambda: len(numbers(watcher)) >= count + 60, '60 frames more')
     check_at_least(watcher.end()['video_0']['keyframes'], 2, 'key frames')
@@ -221,9 +234,9 @@ def test_unpublish(bench):
     sender.tell('release k video_0')
     watcher.wait_event('pad-eos', pad='video_0')
     watcher.wait_event('pad-removed', pad='video_0')
-    digests = len(watcher.events('digest'))
-    wait_until(lambda: len(watcher.events('digest')) > digests + 50, 'audio goes on for a second')
-    check_equal(len(bench.wait_published('alice', 1)), 1, 'tracks of alice')
+    n_packets = len(watcher.events('digest'))
+    wait_until(lambda: len(watcher.events('digest')) > n_packets + 50, 'audio goes on for a second')
+    wait_until(lambda: len(bench.wait_published('alice', 1)) == 1, 'alice has one track')
     watcher.close()
     sender.close()
 
