@@ -281,6 +281,9 @@ class Bench:
     def element(self, kind, identity, **properties):
         """The text of livekitsink or livekitsrc with what it needs to join."""
         settings = dict({'server-url': self.url, 'room': self.room, 'identity': identity}, **properties)
+        # Certificates take their time: on a machine under load more than the ten seconds that are usual.
+        if not IS_TIMED and not {'join-timeout', 'join_timeout'} & set(properties):
+            settings['join-timeout'] = PATIENCE * 1000
         words = ['%s="%s"' % (key.replace('_', '-'), value) for key, value in settings.items()]
         return ' '.join(['livekit' + kind] + words)
 
