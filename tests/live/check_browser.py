@@ -19,7 +19,7 @@ def publishing(bench, codec, caps=VGA):
 
 
 def check_decoded(bench, browser, seconds):
-    """The browser shows 640x480 at 29 of 30 frames a second, with no freeze, and hears the tone if there is one."""
+    """The browser shows 640x480 and hears the tone; by the clock at 29 of 30 frames a second, with no freeze."""
     first, last = measure_both(browser, seconds)
     video, elapsed = last['video'], (last['video']['at'] - first['video']['at']) / 1000
     fps = (video['frames'] - first['video']['frames']) / elapsed
@@ -27,13 +27,15 @@ def check_decoded(bench, browser, seconds):
                video['firstFrame'], fps, video['freezes'], video['dropped'], video['plis'], elapsed)
     browser.call('screenshot', str(bench.folder / 'browser.png'))
     check_equal((video['width'], video['height']), (640, 480), 'size')
-    check_at_least(fps, by_clock(29, 3), 'frames per second')
-    check_at_most(video['freezes'] - first['video']['freezes'], by_clock(0, 5), 'freezes')
-    check_at_most(video['firstFrame'], by_clock(1000, 30000), 'first frame after the join in ms')
+    if IS_TIMED:
+        check_at_least(fps, 29, 'frames per second')
+        check_equal(video['freezes'] - first['video']['freezes'], 0, 'freezes')
+        check_at_most(video['firstFrame'], 1000, 'first frame after the join in ms')
     audio = last['audio']
     rate = (audio['samples'] - first['audio']['samples']) / ((audio['at'] - first['audio']['at']) / 1000)
     bench.note('%.0f audio samples/s, energy %.3f, %d concealed', rate, audio['energy'], audio['concealed'])
-    check_at_least(rate, by_clock(47000, 20000), 'audio samples per second')
+    if IS_TIMED:
+        check_at_least(rate, 47000, 'audio samples per second')
     heard = audio['seconds'] - first['audio']['seconds']
     check_at_least(audio['energy'] - first['audio']['energy'], by_clock(0.01, 0.003) * heard, 'energy of the tone')
 
@@ -101,14 +103,17 @@ def record(bench, codec, muxer, suffix, parser):
     text = '%s s.video_0 ! queue ! %s ! m.video_0 s.audio_0 ! queue ! m.audio_0 %s name=m ! filesink location=%s' % (
         bench.element('src', 'recorder', name='s'), parser, muxer, file)
     recorder = bench.launch('recorder', text, '--watch=s')
-    starts = [recorder.wait_event('first-buffer', pad=pad)['t'] for pad in ('video_0', 'audio_0')]
+    pads = {'video': 'video_0', 'audio': 'audio_0'}
+    starts = {kind: recorder.wait_event('first-buffer', pad=pad)['t'] / 1e6 for kind, pad in pads.items()}
     let_pass(RECORD_SECONDS)
     totals = recorder.end('eos')
-    ended = recorder.wait_event('pad-eos')['t']
-    check_recording(bench, file, (ended - min(starts)) / 1e6, totals)
+    ends = {kind: recorder.wait_event('pad-eos', pad=pad)['t'] / 1e6 for kind, pad in pads.items()}
+    check_recording(bench, file, starts, ends, totals)
 
 
-def check_recording(bench, file, seconds, totals):
+def check_recording(bench, file, starts, ends, totals):
+    seconds = {kind: ends[kind] - starts[kind] for kind in starts}
+    seconds['file'] = max(ends.values()) - min(starts.values())
     info = bench.probe_file(file)
     kinds = {stream['index']: stream['codec_type'] for stream in info['streams']}
     times = {kinds[index]: sorted(values) for index, values in info['times'].items()}
@@ -118,10 +123,14 @@ def check_recording(bench, file, seconds, totals):
     length = max(values[-1] for values in times.values()) - min(values[0] for values in times.values())
     fps = len(times['video']) / lengths['video']
     bench.note('recorded %.2f s of %.2f s (video %.2f, audio %.2f), first audio and video %.0f ms apart, %.1f frames/s',
-               length, seconds, lengths['video'], lengths['audio'], apart * 1000, fps)
-    check_at_most(apart, by_clock(0.1, 2), 'seconds between first audio and first video')
+               length, seconds['file'], lengths['video'], lengths['audio'], apart * 1000, fps)
+    if IS_TIMED:
+        check_at_most(apart, 0.1, 'seconds between first audio and first video')
+    came = starts['audio'] - starts['video']
+    check_at_most(abs(times['audio'][0] - times['video'][0] - came), 2, 'seconds that sound is off from when it came')
     for what, value in dict(lengths, file=length).items():
-        check_at_most(abs(value - seconds), by_clock(0.02, 0.15) * seconds, 'length of %s is off by, in s' % what)
+        check_at_most(abs(value - seconds[what]), by_clock(0.02, 0.15) * seconds[what],
+                      'length of %s is off by, in s' % what)
     check_at_least(totals['video_0']['keyframes'], 1, 'key frames')
 
 

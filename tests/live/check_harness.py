@@ -5,11 +5,15 @@ import json
 import urllib.error
 import urllib.request
 
-from harness import by_clock, check, check_at_least, check_equal, in_long_runs, wait_until
+from harness import IS_TIMED, PATIENCE, by_clock, check, check_at_least, check_equal, in_long_runs, wait_until
+
+# A second, by the clock of what is sent.
+LEAST_FPS, LEAST_RATE = 10, 20000
 
 
 def measure_both(receiver, seconds):
-    """Two measurements of a browser `seconds` apart, by kind, with the first having frames already."""
+    """Two measurements of a browser `seconds` apart, by kind, with the first having frames already. Unless times are
+    kept the second one waits for what that time should bring at the least, however long it takes."""
     def ready():
         tracks = {track['kind']: track for track in receiver.call('measure')['tracks']}
         both = tracks.get('audio', {}).get('samples') and tracks.get('video', {}).get('frames')
@@ -19,8 +23,12 @@ def measure_both(receiver, seconds):
 
     def later():
         tracks = {track['kind']: track for track in receiver.call('measure')['tracks']}
-        return tracks if tracks['video']['at'] >= until else None
-    return first, wait_until(later, 'the time of the measurement', every=0.25)
+        has_enough = IS_TIMED or (
+            tracks['video']['frames'] - first['video']['frames'] >= LEAST_FPS * seconds
+            and tracks['audio']['samples'] - first['audio']['samples'] >= LEAST_RATE * seconds)
+        return tracks if tracks['video']['at'] >= until and has_enough else None
+    return first, wait_until(later, '%d frames and %d samples' % (LEAST_FPS * seconds, LEAST_RATE * seconds),
+                             seconds + PATIENCE, every=0.25)
 
 
 def test_harness_proxy(bench):
@@ -57,8 +65,9 @@ def test_harness_browser_browser(bench):
     rate = (last['audio']['samples'] - first['audio']['samples']) / seconds
     bench.note('%.1f frames/s, %.0f samples/s, energy %.4f', fps, rate, last['audio']['energy'])
     check_equal((last['video']['width'], last['video']['height']), (640, 480), 'size')
-    check_at_least(fps, by_clock(20, 3), 'frames per second')
-    check_at_least(rate, by_clock(45000, 20000), 'samples per second')
+    if IS_TIMED:
+        check_at_least(fps, 20, 'frames per second')
+        check_at_least(rate, 45000, 'samples per second')
     check_at_least(last['audio']['energy'], 1e-6, 'energy of the beeps')
     receiver.call('screenshot', str(bench.folder / 'receiver.png'))
 
@@ -75,12 +84,14 @@ def test_harness_sdk_browser(bench):
     first, last = measure_both(browser, 4)
     seconds = (last['video']['at'] - first['video']['at']) / 1000
     check_equal((last['video']['name'], last['video']['width']), ('sdk-video', 640), 'track')
-    check_at_least((last['video']['frames'] - first['video']['frames']) / seconds, by_clock(20, 3),
-                   'frames/s in the browser')
+    if IS_TIMED:
+        check_at_least((last['video']['frames'] - first['video']['frames']) / seconds, 20, 'frames/s in the browser')
     check_at_least(last['audio']['energy'], 1e-4, 'energy of the tone')
-    tracks = {track['kind']: track for track in sdk.call('measure')}
-    check_at_least(tracks['video']['frames'], by_clock(20, 3), 'frames in the SDK')
-    check_at_least(tracks['audio']['peak'], 500, 'peak of the beeps')
+
+    def seen_and_heard():
+        tracks = {track['kind']: track for track in sdk.call('measure')}
+        return tracks['video']['frames'] >= 20 and tracks['audio']['peak'] >= 500
+    wait_until(seen_and_heard, 'the SDK has frames, and beeps', by_clock(1, PATIENCE))
 
 
 def test_harness_launch(bench):
