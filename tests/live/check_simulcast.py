@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Simulcast and dynacast: layers from several pads, the browser's choice, nothing sent that nobody watches."""
 
-from harness import by_clock, check, check_at_least, check_at_most, check_equal, in_long_runs, let_pass, wait_until
+from harness import (IS_TIMED, PATIENCE, by_clock, check, check_at_least, check_at_most, check_equal, in_long_runs,
+                     let_pass, wait_until)
 
 SIZES = [(320, 180), (640, 360), (1280, 720)]
 SMALL_SIZES = [(160, 90), (320, 180), (640, 360)]      # for encoders that are slow
@@ -35,7 +36,7 @@ def wait_size(browser, size, promised=None):
     """Waits for the picture to have the size; returns how many seconds that took."""
     start = wait_until(lambda: video_of(browser), 'the browser has the track')['at']
     shown = wait_until(lambda: (lambda v: v and (v['width'], v['height']) == tuple(size) and v)(video_of(browser)),
-                       'the browser shows %dx%d' % tuple(size), by_clock(promised or 30, 30), every=0.05)
+                       'the browser shows %dx%d' % tuple(size), by_clock(promised or 30, PATIENCE), every=0.05)
     return (shown['at'] - start) / 1000
 
 
@@ -47,9 +48,11 @@ def choose_each(bench, browser, sizes=SIZES, fps=20):
         bench.note('%s after %.2f s', name, wait_size(browser, qualities[name], 2))
         before = video_of(browser)
         let_pass(1.5)
-        after = video_of(browser)
-        check_at_least((after['frames'] - before['frames']) / ((after['at'] - before['at']) / 1000),
-                       by_clock(fps * 0.6, 3), 'frames per second of ' + name)
+        after = wait_until(lambda: (lambda v: v['frames'] >= before['frames'] + 5 and v)(video_of(browser)),
+                           'frames of ' + name)
+        if IS_TIMED:
+            check_at_least((after['frames'] - before['frames']) / ((after['at'] - before['at']) / 1000), fps * 0.6,
+                           'frames per second of ' + name)
 
 
 def simulcast(bench, codec, order=(0, 1, 2), url=None, sizes=SIZES, fps=20):
@@ -99,8 +102,11 @@ def test_simulcast_skew(bench):
     bench.wait_published('alice', 1)
     browser.call('join', bench.url, bench.token('viewer'))
     choose_each(bench, browser)
+    # One that is behind for good is never switched to; a machine under load may hold one up for once.
     log = (bench.folder / 'livekit-server.log').read_text(errors='replace')
-    check_equal(log.count('too far behind'), 0, 'refusals of the server to switch')
+    bench.note('the server refused to switch %d times', log.count('too far behind'))
+    if IS_TIMED:
+        check_equal(log.count('too far behind'), 0, 'refusals of the server to switch')
     sender.end()
 
 
@@ -126,13 +132,18 @@ def test_simulcast_v0(bench):
     simulcast(bench, 'h264', url=server.url)
 
 
-def bytes_in(sender, seconds):
-    """Bytes that each pad has sent meanwhile."""
-    def count():
-        return {pad: sender.counter(pad, 'bytes-sent', 'k') for pad in ('video_0', 'video_1', 'video_2')}
-    before = count()
-    let_pass(seconds)
-    return {pad: value - before[pad] for pad, value in count().items()}
+def bytes_sent(sender):
+    return {pad: sender.counter(pad, 'bytes-sent', 'k') for pad in ('video_0', 'video_1', 'video_2')}
+
+
+def check_low_alone(bench, sender):
+    """The low layer is sent, and of the other ones nothing."""
+    before = bytes_sent(sender)
+    let_pass(2)
+    wait_until(lambda: sender.counter('video_0', 'bytes-sent', 'k') >= before['video_0'] + 2000, 'the low layer is sent')
+    low = {pad: value - before[pad] for pad, value in bytes_sent(sender).items()}
+    bench.note('with one viewer of "low": %s', low)
+    check_equal((low['video_1'], low['video_2']), (0, 0), 'bytes of the other layers')
 
 
 def test_dynacast(bench):
@@ -141,27 +152,27 @@ def test_dynacast(bench):
     browser = bench.browser()
     sender = bench.launch('publisher', layered(bench), '--watch=k')
     bench.wait_published('alice', 1)
-    full = sum(bytes_in(sender, 2).values())
-    check_at_least(full, by_clock(20000, 2000), 'bytes in 2 s before viewers are asked')
+    wait_until(lambda: sum(bytes_sent(sender).values()) >= 20000, 'it is sent before viewers are asked')
     for pad in range(3):
         sender.wait_event('livekit-track', action='inactive', pad='video_%d' % pad)
-    idle = sum(bytes_in(sender, 2).values())
-    bench.note('bytes in 2 s: %d at first, %d without viewers', full, idle)
-    check_at_most(idle, full / 100, 'bytes sent without viewers')
+    before = sum(bytes_sent(sender).values())
+    let_pass(2)
+    idle = sum(bytes_sent(sender).values()) - before
+    bench.note('%d bytes at first, %d in 2 s without viewers', before, idle)
+    check_at_most(idle, 5000, 'bytes sent without viewers')
     browser.call('join', bench.url, bench.token('viewer'))
     first = wait_until(lambda: (lambda v: v and v['firstFrame'] and v)(video_of(browser)), 'a picture')
     bench.note('first picture %.0f ms after the join, %.0f ms after the subscription', first['firstFrame'],
                first['firstFrame'] - first['subscribed'])
-    check_at_most(first['firstFrame'] - first['subscribed'], by_clock(1000, 30000), 'ms from subscription to picture')
+    if IS_TIMED:
+        check_at_most(first['firstFrame'] - first['subscribed'], 1000, 'ms from subscription to picture')
+    mark = len(sender.lines)
     browser.call('quality', 'LOW')
     wait_size(browser, SIZES[0])
-    mark = len(sender.lines)
     for pad in (1, 2):
         sender.wait_event('livekit-track', action='inactive', pad='video_%d' % pad, after=mark)
-    low = bytes_in(sender, 2)
-    bench.note('with one viewer of "low": %s', low)
-    check_at_least(low['video_0'], by_clock(2000, 500), 'bytes of the low layer')
-    check_equal((low['video_1'], low['video_2']), (0, 0), 'bytes of the other layers')
+    check_low_alone(bench, sender)
+    mark = len(sender.lines)
     browser.call('watch', False)
     sender.wait_event('livekit-track', action='inactive', pad='video_0', after=mark)
     sender.end()
@@ -181,9 +192,7 @@ def test_dynacast_src(bench):
     viewer.tell('set s video_0::quality low')
     for pad in (1, 2):
         sender.wait_event('livekit-track', action='inactive', pad='video_%d' % pad, seconds=30, after=mark)
-    low = bytes_in(sender, 2)
-    check_at_least(low['video_0'], 2000, 'bytes of the low layer')
-    check_equal((low['video_1'], low['video_2']), (0, 0), 'bytes of the other layers')
+    check_low_alone(bench, sender)
     mark = len(sender.lines)
     viewer.close()
     sender.wait_event('livekit-track', action='inactive', pad='video_0', seconds=30, after=mark)
