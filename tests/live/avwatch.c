@@ -7,6 +7,7 @@
 
 #define LOUD 6000
 #define SILENCE (200 * GST_MSECOND)
+#define TOGETHER_US 1000
 #define NTP_1970 (G_GUINT64_CONSTANT (2208988800) * GST_SECOND)
 
 gboolean
@@ -70,7 +71,14 @@ gint64
 av_watch_real_time (GstPad * pad, GstBuffer * buffer)
 {
   g_autoptr (GstElement) element = gst_pad_get_parent_element (pad);
-  GstClockTime now = gst_element_get_current_running_time (element);
+  GstClockTime now;
+  gint64 before, after;
 
-  return g_get_real_time () - GST_CLOCK_DIFF (GST_BUFFER_PTS (buffer), now) / 1000;
+  /* Both clocks at one instant: this thread may be kept waiting between them. */
+  do {
+    before = g_get_real_time ();
+    now = gst_element_get_current_running_time (element);
+    after = g_get_real_time ();
+  } while (after - before > TOGETHER_US);
+  return before - GST_CLOCK_DIFF (GST_BUFFER_PTS (buffer), now) / 1000;
 }

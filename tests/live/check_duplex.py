@@ -4,7 +4,7 @@
 import os
 import re
 
-from harness import (check, check_at_least, check_at_most, check_equal, Child, in_long_runs, inside, let_pass,
+from harness import (check, check_at_least, check_at_most, check_equal, Child, in_long_runs, inside, let_pass, PATIENCE,
                      wait_until)
 
 CAMERA = 'videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 ! vp8enc deadline=1'
@@ -29,7 +29,7 @@ class Pieces(Child):
         before = len(self.lines)
         self.tell(command)
         return self.wait_line(lambda line: line['event'] == event and all(line[key] == value for key, value
-                                                                          in fields.items()), command, 20, before)
+                                                                          in fields.items()), command, after=before)
 
     def add(self, name, text, pipeline=0):
         self.ask('add %d %s %s' % (pipeline, name, text), 'added', name=name)
@@ -99,7 +99,8 @@ def stats_number(pieces, element, field):
 
 
 def check_participants(bench, *identities):
-    check_equal(sorted(bench.server.participants(bench.room)), sorted(identities), 'participants')
+    wait_until(lambda: sorted(bench.server.participants(bench.room)) == sorted(identities),
+               'participants are ' + ', '.join(identities))
 
 
 def one_participant(bench):
@@ -114,7 +115,7 @@ def one_participant(bench):
     alice.wait_more('viewer')
     check_participants(bench, 'alice', 'viewer', ME)
     process.send_signal(2)
-    check_equal(process.wait(20), 0, 'exit code of gst-launch-1.0 (%s)' % output)
+    check_equal(process.wait(PATIENCE), 0, 'exit code of gst-launch-1.0 (%s)' % output)
     wait_until(lambda: ME not in bench.server.participants(bench.room), 'the participant has left')
     alice.end()
 
@@ -247,15 +248,15 @@ def paused_source(bench):
 def pause_source(bench, alice, pieces):
     """The source alone is paused: nothing comes for it, the sink's frames go on."""
     pieces.ask('pause s', 'paused')
-    wait_until(lambda: not came(pieces), 'nothing comes for the source', 60)
+    wait_until(lambda: not frames_of(pieces, 'in'), 'nothing comes for the source', 60)
     alice.wait_more('viewer')
 
 
-def came(pieces):
-    """Frames that the source has shown within a second."""
-    before = pieces.count('in')[0]
+def frames_of(pieces, name):
+    """Frames that a piece has got within a second."""
+    before = pieces.count(name)[0]
     let_pass(1)
-    return pieces.count('in')[0] - before
+    return pieces.count(name)[0] - before
 
 
 @in_long_runs
@@ -283,7 +284,7 @@ def test_duplex_paused_removal(bench):
     for _ in range(2):
         pieces.ask('pause k', 'paused')
         pieces.ask('pause s', 'paused')
-        wait_until(lambda: not viewed(alice), 'nothing is sent', 60)
+        wait_until(lambda: not frames_of(alice, 'viewer'), 'nothing is sent', 60)
         pieces.remove('out')
         pieces.ask('play s', 'playing')
         pieces.wait_more('in')
@@ -291,13 +292,6 @@ def test_duplex_paused_removal(bench):
         alice.wait_more('viewer')
     pieces.end()
     alice.end()
-
-
-def viewed(alice):
-    """Frames that the viewer has got within a second."""
-    before = alice.count('viewer')[0]
-    let_pass(1)
-    return alice.count('viewer')[0] - before
 
 
 def received(pieces):
@@ -379,7 +373,7 @@ def test_duplex_identities(bench):
     nameless = re.sub(r' identity="[^"]*"', '', listener(bench))
     pieces.add('in', nameless)
     pieces.wait_more('in')
-    check_equal(len(bench.server.participants(bench.room)), 4, 'participants')
+    wait_until(lambda: len(bench.server.participants(bench.room)) == 4, 'four participants')
     pieces.end()
     alice.end()
 

@@ -8,7 +8,8 @@ import signal
 import subprocess
 
 from check_browser import TONE
-from harness import by_clock, check, check_at_least, check_equal, HERE, in_long_runs, inside, let_pass, wait_until
+from harness import (by_clock, check, check_at_least, check_equal, HERE, in_long_runs, inside, let_pass, PATIENCE,
+                     wait_until)
 
 EXAMPLES = HERE.parent.parent / 'examples'
 
@@ -44,7 +45,7 @@ class Example:
 
     def stop(self):
         self.process.send_signal(signal.SIGINT)
-        check_equal(self.process.wait(20), 0, 'exit code of %s (%s)' % (self.name, self.output))
+        check_equal(self.process.wait(PATIENCE), 0, 'exit code of %s (%s)' % (self.name, self.output))
 
 
 def length_of(bench, file):
@@ -65,7 +66,7 @@ def test_example_record_one(bench):
     wait_until(lambda: example.printed().count('recording') == 2, 'two tracks are recorded')
     let_pass(5)
     alice.end('eos')
-    check_equal(example.process.wait(20), 0, 'exit code')
+    check_equal(example.process.wait(PATIENCE), 0, 'exit code')
     lengths = length_of(bench, file)
     bench.note('%s', lengths)
     check_equal(sorted(lengths), ['audio', 'video'], 'streams')
@@ -78,9 +79,12 @@ def test_example_record_all(bench):
     alice = publish(bench, 'alice', TONE + ' ! k.audio_0')
     example = Example(bench, 'record-all', bench.room, str(bench.temporary))
     wait_until(lambda: len(list(bench.temporary.glob('*.mkv'))) == 2, 'two files')
-    publish(bench, '../b o b')
+    bob = publish(bench, '../b o b')
     wait_until(lambda: len(list(bench.temporary.glob('*.mkv'))) == 3, 'three files')
+    before = [sender.counter('video_0', 'frames-sent', 'k') for sender in (alice, bob)]
     let_pass(3)
+    wait_until(lambda: min(sender.counter('video_0', 'frames-sent', 'k') - sent
+                           for sender, sent in zip((alice, bob), before)) >= 60, 'frames of both', every=0.1)
     alice.end('eos')
     let_pass(2)
     example.stop()

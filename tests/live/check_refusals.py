@@ -9,7 +9,7 @@ import threading
 import time
 
 from harness import PATIENCE, by_clock, check, check_at_most, check_equal, wait_until
-from lkserver import KEY, SECRET, free_ports
+from lkserver import KEY, SECRET
 from serve import mint_token
 
 SINK = 'videotestsrc is-live=true ! video/x-raw,format=I420 ! x264enc tune=zerolatency ! livekitsink'
@@ -95,12 +95,14 @@ class WebSite(http.server.BaseHTTPRequestHandler):
 
 def test_wrong_urls(bench):
     """Nothing listening, no such host, not a LiveKit server, no URL at all: one error by join-timeout with the host."""
-    port, = free_ports(socket.SOCK_STREAM)
+    # It is taken and nobody listens there, so that nobody else can.
+    nobody = socket.socket()
+    nobody.bind(('127.0.0.1', 0))
     site = http.server.ThreadingHTTPServer(('127.0.0.1', 0), WebSite)
     threading.Thread(target=site.serve_forever, daemon=True).start()
     token = mint_token(KEY, SECRET, 'lab', 'a')
     cases = {
-        'nothing-listening': ('ws://127.0.0.1:%d' % port, '127.0.0.1.*(refused|connect)'),
+        'nothing-listening': ('ws://127.0.0.1:%d' % nobody.getsockname()[1], '127.0.0.1.*(refused|connect)'),
         'no-such-host': ('ws://no-such-host.invalid', r'no-such-host\.invalid'),
         'not-a-server': ('ws://127.0.0.1:%d' % site.server_port, '127.0.0.1'),
         'bad-scheme': ('ftp://127.0.0.1', 'ftp|ws'),
@@ -111,6 +113,7 @@ def test_wrong_urls(bench):
             refused(bench, '%s-%s' % (name, kind), text, pattern, {'LIVEKIT_URL': url, 'LIVEKIT_TOKEN': token},
                     seconds=by_clock(6, PATIENCE), secrets=pieces(token))
     site.shutdown()
+    nobody.close()
 
 
 def test_duplicate_identity(bench):
@@ -129,6 +132,7 @@ def test_duplicate_identity(bench):
 def test_stop_while_joining(bench):
     """Ctrl-C while the server does not answer: down in under 2 s."""
     silent = socket.create_server(('127.0.0.1', 0))
+    silent.settimeout(PATIENCE)
     url = 'ws://127.0.0.1:%d' % silent.getsockname()[1]
     for kind, line in (('src', SRC), ('sink', SINK)):
         process, output = bench.gst_launch('stop-' + kind, *line.replace('livekit' + kind, 'livekit%s room=lab' % kind)

@@ -22,7 +22,7 @@
 #include "rtpwatch.h"
 #include "vpxlayers.h"
 
-#define CYCLE_DEADLINE_US (20 * G_USEC_PER_SEC)
+#define CYCLE_DEADLINE_US (60 * G_USEC_PER_SEC)
 #define SETTLE_DEADLINE_US (3 * G_USEC_PER_SEC)
 #define POLL_US 2000
 #define DECLARED_LATENCY (2 * GST_SECOND)
