@@ -14,7 +14,7 @@ import threading
 import urllib.error
 import urllib.request
 
-from harness import CACHE, Child, check, wait_until
+from harness import CACHE, Child, PATIENCE, check, wait_until
 from lkserver import die_with_parent, free_ports
 
 CAMERA = ('( videotestsrc is-live=true pattern=smpte ! video/x-raw,format=I420,width=%d,height=%d,framerate=25/1 '
@@ -131,7 +131,7 @@ class Gateway:
         """What this process has logged."""
         return self.log.read_bytes()[self.offset:].decode(errors='replace')
 
-    def wait_log(self, words, seconds=30):
+    def wait_log(self, words, seconds=PATIENCE):
         wait_until(lambda: words in self.text(), '%s says "%s"' % (self.name, words), seconds)
 
     def get(self, path):
@@ -157,17 +157,17 @@ class Gateway:
                      if name == 'livekit_cctv_stream_state' and value
                      and {('camera', camera), ('stream', str(stream))} <= labels), None)
 
-    def wait_state(self, camera, state, seconds=30):
+    def wait_state(self, camera, state, seconds=PATIENCE):
         wait_until(lambda: self.state(camera) == state, '%s: %s is %s' % (self.name, camera, state), seconds)
 
-    def wait_stream(self, camera, stream, state, seconds=30):
+    def wait_stream(self, camera, stream, state, seconds=PATIENCE):
         wait_until(lambda: self.stream_state(camera, stream) == state,
                    '%s: stream %d of %s is %s' % (self.name, stream, camera, state), seconds)
 
     def signal(self, number):
         self.process.send_signal(number)
 
-    def stop(self, seconds=20):
+    def stop(self, seconds=PATIENCE):
         """Ends it in peace; its exit code must be 0."""
         self.process.terminate()
         code = self.process.wait(seconds)
@@ -262,7 +262,7 @@ def watch(bench, browser, camera, grants=None):
     browser.call('join', bench.url, bench.server.token('camera_' + camera, 'viewer', **(grants or {})))
 
 
-def wait_frames(browser, identity, more=10, seconds=30):
+def wait_frames(browser, identity, more=10, seconds=PATIENCE):
     start = frames_of(browser).get(identity, 0)
     wait_until(lambda: frames_of(browser).get(identity, 0) >= start + more, 'Chromium decodes ' + identity, seconds)
 

@@ -61,7 +61,7 @@ def test_cctv_layers_browser(bench):
         start = video(browser)['at']
         browser.call('quality', quality)
         shown = wait_until(lambda: (lambda v: v.get('width') == width and v)(video(browser)),
-                           'Chromium shows %s' % quality, 30, every=0.05)
+                           'Chromium shows %s' % quality, every=0.05)
         bench.note('%s after %.2f s', quality, (shown['at'] - start) / 1000)
         wait_frames(browser, 'camera-yard')
     log = (bench.folder / 'livekit-server.log').read_text(errors='replace')
@@ -85,7 +85,7 @@ def test_cctv_pause_browser(bench):
             check_equal(value, before[key], str(key))
     browser = bench.browser()
     watch(bench, browser, 'yard')
-    first = wait_until(lambda: video(browser).get('firstFrame'), 'Chromium has a picture', 30, every=0.05)
+    first = wait_until(lambda: video(browser).get('firstFrame'), 'Chromium has a picture', every=0.05)
     bench.note('picture %.2f s after the join', first / 1000)
     browser.call('leave')
     for stream in range(3):
@@ -104,7 +104,7 @@ def test_cctv_demand_browser(bench):
     check_equal([line for line in cameras.lines if line['event'] == 'open'], [], 'connections to the camera')
     browser = bench.browser()
     watch(bench, browser, 'one')
-    first = wait_until(lambda: video(browser).get('firstFrame'), 'Chromium has a picture', 30, every=0.05)
+    first = wait_until(lambda: video(browser).get('firstFrame'), 'Chromium has a picture', every=0.05)
     bench.note('picture %.2f s after the join', first / 1000)
     check_at_least(gateway.metric('webhooks_total'), 1, 'webhooks')
     check_equal(gateway.metric('forged_webhooks_total'), 0, 'forged webhooks')
@@ -255,7 +255,7 @@ def test_cctv_server_back(bench):
     for camera in ('one', 'two'):
         gateway.wait_state(camera, 'joining')
     wait_until(lambda: gateway.get('/ready')[0] == 503, 'not ready')
-    server.start_process()
+    check(server.start_process(), 'the server did not start again')
     for camera in ('one', 'two'):
         gateway.wait_state(camera, 'publishing', 60)
     check_equal(gateway.metric('camera_reconnects_total', camera='one'), 1, 'reconnects')
@@ -285,20 +285,21 @@ def test_cctv_formats_browser(bench):
         def audible():
             sound = [t for t in browser.call('measure')['tracks'] if t['kind'] == 'audio']
             return sound and sound[0]['energy'] > 0.01 and sound[0]
-        sound = wait_until(audible, 'Chromium hears ' + camera, 30)
+        sound = wait_until(audible, 'Chromium hears ' + camera)
         check_equal(sound['mime'].lower(), mime, 'codec of the sound')
         browser.call('leave')
     gateway.stop()
 
 
 def test_cctv_replay(bench):
-    """A camera that makes a key frame every forty seconds: who comes in between has a picture, and so has the next."""
+    """A camera that makes one key frame and no more: who comes later has a picture, and so has the next."""
     bench.start_server()
-    text = camera_text(320, 180, 100).replace('key-int-max=25', 'key-int-max=1000')
+    # Five frames a second: the gateway keeps 600 of them, so that there are two minutes to come in.
+    text = camera_text(320, 180, 50).replace('key-int-max=25', 'key-int-max=100000').replace('=25/1', '=5/1')
     cameras = Cameras(bench, 'cameras', {'/one': text})
     gateway = Gateway(bench, {'cameras': [{'id': 'one', 'url': cameras.url('/one'), 'audio': False}]})
     gateway.wait_state('one', 'publishing')
-    wait_until(lambda: gateway.metric('stream_received_frames_total', camera='one', stream='0') > 50, 'frames')
+    wait_until(lambda: gateway.metric('stream_received_frames_total', camera='one', stream='0') > 10, 'frames')
     for name in ('first', 'second'):
         start = time.monotonic()
         viewer = bench.launch(name, bench.element('src', name, name='s', room='camera_one'), '--watch=s',

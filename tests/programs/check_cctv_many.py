@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from cctvbench import Cameras, Gateway, MediaMtx, camera_text, cpu_seconds
-from harness import check_equal, in_long_runs, let_pass, percentile, wait_until
+from harness import check, check_equal, in_long_runs, let_pass, percentile, wait_until
 
 N_CAMERAS = int(os.environ.get('CCTV_CAMERAS', '20'))
 HERE = pathlib.Path(__file__).resolve().parent
@@ -108,7 +108,7 @@ def test_cctv_grid_browser(bench):
     bench.note('all pictures %.1f s after MediaMTX came back', wait_pictures(browser, 'after MediaMTX came back'))
     server.process.kill()
     server.process.wait()
-    server.start_process()
+    check(server.start_process(), 'the server did not start again')
     bench.note('all pictures %.1f s after the server came back', wait_pictures(browser, 'after the server came back'))
     check_equal(gateway.metric('camera_failures_total', camera='cam0'), 0, 'failures of the room side')
     gateway.stop()

@@ -9,7 +9,7 @@ import time
 
 from check_video_server import CAMERA, MICROPHONE, settings, video_server
 from harness import CHROMIUM, MODULES, Caller, check, check_at_least, check_equal, wait_until
-from programs import ROOT, Program, ask, free_port, metrics, wait_up
+from programs import ROOT, Program, ask, metrics, wait_up
 
 
 def key_server(bench, text, **variables):
@@ -18,13 +18,12 @@ def key_server(bench, text, **variables):
 
 def start_key_server(bench, **more):
     """A key server with the keys of the test server; returns its URL."""
-    port = free_port()
-    values = {'LISTEN': '127.0.0.1:%d' % port, 'LIVEKIT_SERVER': bench.url, **more}
+    values = {'LISTEN': '127.0.0.1:0', 'LIVEKIT_SERVER': bench.url, **more}
     if 'KEY_FILE' not in values:
         values.update(API_KEY='devkey', API_SECRET='secret')
     text = ''.join('%s: %s\n' % (name, json.dumps(value)) for name, value in values.items())
     bench.key_server = key_server(bench, text)
-    url = 'http://127.0.0.1:%d/' % port
+    url = 'http://127.0.0.1:%d/' % bench.key_server.wait_port()
     wait_up(url + 'health')
     return url
 
@@ -158,16 +157,16 @@ def test_viewer_browser(bench):
     page.call('fill', '#room', bench.room)
     page.call('fill', '#name', 'Ann')
     page.call('clickTwice', '#entry button')
-    wait_until(lambda: len(page.call('texts', '.tile')) == 3, 'three tracks are shown', 30)
+    wait_until(lambda: len(page.call('texts', '.tile')) == 3, 'three tracks are shown')
     check_equal(sorted(page.call('texts', '.who')), ['yard · yard-0', 'yard · yard-1', 'yard · yard-2'], 'names')
     wait_until(lambda: all('frames/s' in text and '0×0' not in text for text in page.call('texts', '.video .figures'))
-               and 'bit/s' in page.call('texts', '.audio .figures')[0], 'the figures are shown', 30)
+               and 'bit/s' in page.call('texts', '.audio .figures')[0], 'the figures are shown')
 
     quality = '.video:nth-of-type(%d) .quality' % (page.call('texts', '.video .who').index('yard · yard-0') + 1)
     for value, heights in (('LOW', {180}), ('HIGH', {360, 720}), ('LOW', {180}), ('auto', {360, 720})):
         page.call('choose', quality, value)
         wait_until(lambda heights=heights: heights & {size[1] for size in picture_sizes(page)},
-                   'a picture of quality ' + value, 30)
+                   'a picture of quality ' + value)
     if page.call('texts', '#sound'):
         page.call('click', '#sound')
     page.call('click', '.audio .mute')

@@ -44,13 +44,13 @@ const steps = {
     await page.goto(url);
   },
   resize: (width, height) => page.setViewportSize({ width, height }),
-  click: (selector) => page.click(selector, { timeout: 10000 }),
+  click: (selector) => page.click(selector, { timeout: 30000 }),
   clickTwice: (selector) => page.$eval(selector, (one) => {
     one.click();
     one.click();
   }),
-  fill: (selector, text) => page.fill(selector, text, { timeout: 10000 }),
-  choose: (selector, value) => page.selectOption(selector, value, { timeout: 10000 }),
+  fill: (selector, text) => page.fill(selector, text, { timeout: 30000 }),
+  choose: (selector, value) => page.selectOption(selector, value, { timeout: 30000 }),
   texts: (selector) => page.$$eval(selector, (all) => all.filter((one) => one.checkVisibility())
     .map((one) => one.textContent)),
   // The pictures on the page: the size of what is shown, and of its place.

@@ -4,6 +4,7 @@
 import contextlib
 import http.server
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -53,6 +54,11 @@ class Program:
                   self.process.returncode, self.printed()[-2000:])
             return self.printed().count(text) >= times
         wait_until(seen, '%s says "%s" %d times' % (self.name, text, times), seconds)
+
+    def wait_port(self):
+        """The port that its HTTP server took."""
+        self.wait_printed('port ')
+        return int(wait_until(lambda: re.search(r'\bport (\d+)[:\n]', self.printed()), 'the line is whole')[1])
 
     def wait_end(self, seconds=PATIENCE):
         try:
@@ -109,7 +115,7 @@ class TokenServer:
     """A token server as the Go one: GET /token?identity=&room= alone, on a port that can be closed and opened."""
 
     def __init__(self, bench, port=None):
-        self.bench, self.port, self.asked = bench, port or free_port(), []
+        self.bench, self.asked = bench, []
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -131,7 +137,8 @@ class TokenServer:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', self.port), Handler)
+        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', port or 0), Handler)
+        self.port = self.server.server_port
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         bench.stack.callback(self.close)
