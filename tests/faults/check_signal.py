@@ -101,11 +101,12 @@ def cut_websocket(bench, launches, sdk, proxy, times, every):
         let_pass(max(0, moment + every - time.monotonic()))
     for launch in (sender, watcher):
         wait_until(lambda launch=launch: launch.events('livekit-connection')[-1]['state'] == 'connected', 'connected')
+    painted = sum(line['t'] / 1e6 >= start for line in sender.events('painted'))
     let_pass(1)
     foreign = MediaClock([frame for frame in sdk.call('frames') if frame[0] >= start])
     for title, clock in (('livekitsrc', MediaClock.of(watcher, since=start)), ('the Python SDK', foreign)):
-        bench.note('%s: %s', title, clock)
-        check(clock.in_order and len(clock.frames) > 25 * times * every, '%s: %s', title, clock)
+        bench.note('%s: %s; %d were made', title, clock, painted)
+        check(clock.in_order and len(clock.frames) > painted * 0.8 > 0, '%s: %s', title, clock)
         bench.figure('%d cuts: missing frames in a row at %s:' % (times, title), clock.most_missing, limit=1, goal=1)
         bench.figure('longest time without a frame', clock.longest * 1000, 'ms')
     after = server.participants(bench.room)
