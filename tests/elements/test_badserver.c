@@ -369,12 +369,10 @@ finish_operations (const GValue * item, gpointer fixture)
   gint *answered = g_atomic_rc_box_new0 (gint);
   GstPromise *promise = gst_promise_new_with_change_func (note_answer, g_atomic_rc_box_acquire (answered),
       g_atomic_rc_box_release);
-  gint64 deadline = g_get_monotonic_time () + ELEMENT_WAIT_MS * G_TIME_SPAN_MILLISECOND;
 
   g_signal_emit_by_name (g_value_get_object (item), "get-stats", NULL, promise);
   gst_promise_unref (promise);
-  while (!g_atomic_int_get (answered) && count_sessions (fixture) < 2 && g_get_monotonic_time () < deadline)
-    g_usleep (1000);
+  element_wait_until (g_atomic_int_get (answered) || count_sessions (fixture) >= 2);
   g_atomic_rc_box_release (answered);
 }
 

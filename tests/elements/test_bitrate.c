@@ -3,6 +3,8 @@
 
 #include <gst/check/gstcheck.h>
 
+#include "elementfixture.h"
+
 #define EVENT "livekit-target-bitrate"
 
 typedef struct
@@ -40,10 +42,7 @@ send_target (GstPad * pad, guint bps)
 static void
 wait_bitrate (GstElement * encoder, const Row * row, guint bps)
 {
-  for (guint i = 0; bitrate_of (encoder, row) != bps; i++) {
-    fail_unless (i < 2000, "%s has %u, should have %u", row->encoder, bitrate_of (encoder, row), bps);
-    g_usleep (10000);
-  }
+  element_wait_until (bitrate_of (encoder, row) == bps);
 }
 
 static void

@@ -2,6 +2,7 @@
 /* Tests of lkmessage. */
 #include <gst/check/gstcheck.h>
 #include <string.h>
+#include <time.h>
 
 #include "fakemessages.h"
 #include "lkerror.h"
@@ -359,13 +360,14 @@ GST_START_TEST (test_merging_is_not_quadratic)
   static const guint8 room[] = { 0x0a, 2, 0x3a, 0 };
   g_autoptr (GByteArray) inner = g_byte_array_new ();
   g_autoptr (GByteArray) outer = g_byte_array_new ();
-  gint64 start = g_get_monotonic_time ();
+  clock_t start = clock ();
 
   append_repeated (inner, room, sizeof room, 1024 * 1024);
   g_byte_array_append (outer, (const guint8 *) "\x0a\x80\x80\x40", 4);
   g_byte_array_append (outer, inner->data, inner->len);
   expect_refused (outer);
-  fail_unless (g_get_monotonic_time () - start < 5 * G_TIME_SPAN_SECOND);
+  /* Of this process alone, whatever else the machine does. */
+  fail_unless ((clock () - start) / CLOCKS_PER_SEC < 5);
 }
 GST_END_TEST;
 

