@@ -44,8 +44,8 @@ def test_simulcast_loss(bench):
         frames = [line for line in viewer.events('frame') if line['t'] / 1e6 >= start]
         shown = MediaClock([(line['t'] / 1e6, number) for number, line in enumerate(frames)])
         bench.figure('%s: longest time without a frame' % quality, shown.longest * 1000, 'ms')
-        # By the time of the pictures: what this machine does meanwhile is not what is measured. One loss in 2500 takes two
-        # retransmissions with it, and then a key frame has to come.
+        # By the time of the pictures: what this machine does meanwhile is not what is measured. One loss in 2500 takes
+        # two retransmissions with it, and then a key frame has to come.
         clock = MediaClock([(line['pts'] / 1e9, number) for number, line in enumerate(frames)])
         bench.note('%s: %s', quality, clock)
         check_at_most(clock.longest, 1.25, 'seconds of the longest freeze of ' + quality)

@@ -141,12 +141,12 @@ class Server:
                                             env=self.environ, preexec_fn=die_with_parent)
         return self.wait_until_up()
 
-    def wait_until_up(self, seconds=20):
+    def wait_until_up(self, seconds=60):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 with urllib.request.urlopen('http://%s:%d/' % (self.host, self.port), timeout=2):
-                    return True
+                    return self.process.poll() is None  # else somebody else has the port and answers
             except OSError:
                 time.sleep(0.02)
         return False
@@ -187,7 +187,7 @@ class Server:
         headers = {'Authorization': 'Bearer ' + token, 'Content-Type': 'application/json'}
         url = 'http://%s:%d/twirp/livekit.RoomService/%s' % (self.host, self.port, method)
         call = urllib.request.Request(url, json.dumps(request).encode(), headers)
-        with urllib.request.urlopen(call, timeout=10) as reply:
+        with urllib.request.urlopen(call, timeout=30) as reply:
             return json.load(reply)
 
     def participants(self, room):
