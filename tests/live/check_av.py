@@ -67,7 +67,7 @@ def test_lip_sync(bench):
     found = [ms for _, ms in offsets(sender, watcher)]
     bench.note('sound after picture: first %.0f ms, then %.0f to %.0f ms, median %.0f ms', found[0], min(found[8:]),
                max(found[8:]), percentile(found[8:], 0.5))
-    # A machine under load may keep some packets for longer than the jitter buffer waits; held back pictures are all late.
+    # Under load some packets may be kept for longer than the jitter buffer waits; held back pictures are all late.
     check_at_most(by_clock(max, lambda sizes: percentile(list(sizes), 0.8))(map(abs, found[8:])), 40,
                   'ms between sound and picture')
     errors = capture_errors(sender, watcher)

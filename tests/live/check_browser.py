@@ -3,8 +3,8 @@
 
 from check_harness import measure_both
 from check_loopback import CODECS
-from harness import (by_clock, check, check_at_least, check_at_most, check_equal, in_long_runs, IS_TIMED, let_pass,
-                     wait_until)
+from harness import (by_clock, check, check_at_least, check_at_most, check_equal, in_long_runs, IS_TIMED,
+                     JOIN_TIMEOUT_MS, let_pass, wait_until)
 
 TONE = 'audiotestsrc is-live=true wave=sine freq=440 ! opusenc'
 VGA = 'video/x-raw,format=I420,width=640,height=480,framerate=30/1'
@@ -81,9 +81,10 @@ def test_browser_launch_line(bench):
     server = bench.start_server()
     browser = bench.browser()
     camera = 'videotestsrc is-live=true ! video/x-raw,format=YUY2,width=640,height=480,framerate=30/1'
-    line = camera + ' ! videoconvert ! x264enc tune=zerolatency ! livekitsink room=' + bench.room
+    sink = 'livekitsink join-timeout=%d room=%s' % (JOIN_TIMEOUT_MS, bench.room)
+    line = camera + ' ! videoconvert ! x264enc tune=zerolatency ! ' + sink
     bench.gst_launch('gst-launch', *line.split(), variables={'LIVEKIT_URL': server.url})
-    bench.gst_launch('tone', *(TONE + ' ! livekitsink identity=tone room=' + bench.room).split(),
+    bench.gst_launch('tone', *('%s ! %s identity=tone' % (TONE, sink)).split(),
                      variables={'LIVEKIT_URL': server.url})
     wait_until(lambda: sum(len(p.get('tracks', [])) for p in server.participants(bench.room).values()) == 2,
                'two tracks in the room')

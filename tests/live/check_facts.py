@@ -16,7 +16,7 @@ def watcher(bench, identity='bob', **properties):
 def wait_text(launch, event, text, **fields):
     """Waits for a message that shows a text; returns it."""
     return launch.wait_line(lambda line: line.get('event') == event and text in str(line) and all(
-        line.get(key.replace('_', '-')) == value for key, value in fields.items()), '%s with %s' % (event, text), 30)
+        line.get(key.replace('_', '-')) == value for key, value in fields.items()), '%s with %s' % (event, text))
 
 
 def test_participant_facts(bench):
@@ -53,14 +53,14 @@ def test_room_facts(bench):
     check('can-publish=(boolean)false' in bob.get('s', 'room-info').replace('\\', ''), 'other rights in room-info')
     recorder = bench.launch('recorder', bench.element('src', 'recorder', name='s', token=bench.token(
         'recorder', recorder=True, hidden=True)), '--watch=s')
-    wait_until(lambda: bob.events('livekit-room', active_recording=True), 'the room tells that it is recorded', 30)
+    wait_until(lambda: bob.events('livekit-room', active_recording=True), 'the room tells that it is recorded')
     check('active-recording=(boolean)true' in bob.get('s', 'room-info').replace('\\', ''), 'no recording in room-info')
     late = watcher(bench, 'late')
     check('active-recording=(boolean)true' in late.get('s', 'room-info').replace('\\', ''), 'not told at the join')
     for launch in (late, recorder):
         launch.end()
     wait_until(lambda: bob.events('livekit-room', active_recording=False)[-1]['t'] > bob.events(
-        'livekit-room', active_recording=True)[-1]['t'], 'the room tells that the recording has ended', 30)
+        'livekit-room', active_recording=True)[-1]['t'], 'the room tells that the recording has ended')
     bob.end()
 
 
@@ -71,7 +71,7 @@ def test_refused_update(bench):
     alice = bench.launch('alice', TONE + bench.element('sink', 'alice', name='k', token=token), '--watch=k')
     bench.wait_published('alice', 1)
     alice.tell('set k participant-name Mallory')
-    warning = alice.wait_event('warning', 30)
+    warning = alice.wait_event('warning')
     check('name, metadata or attributes' in warning['text'] + warning['debug'], 'another warning: %s', warning)
     alice.end()
 

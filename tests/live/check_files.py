@@ -4,12 +4,12 @@
 import signal
 
 from check_browser import publishing
-from harness import by_clock, check, check_at_least, check_at_most, check_equal, wait_until
+from harness import JOIN_TIMEOUT_MS, by_clock, check, check_at_least, check_at_most, check_equal, wait_until
 
 ENOUGH_BYTES = 200000  # some seconds
-MUXED = ('-e livekitsrc name=s room={room} identity=recorder s.video_0 ! queue ! h264parse ! m. '
+MUXED = ('-e livekitsrc name=s room={room} join-timeout={wait} identity=recorder s.video_0 ! queue ! h264parse ! m. '
          's.audio_0 ! queue ! opusparse ! m. mp4mux name=m ! filesink location={file}')
-VIDEO_ONLY = ('-e livekitsrc room={room} tracks=alice/camera ! h264parse ! video/x-h264,stream-format=avc3 ! '
+VIDEO_ONLY = ('-e livekitsrc room={room} join-timeout={wait} tracks=alice/camera ! h264parse ! video/x-h264,stream-format=avc3 ! '
               'mp4mux ! filesink location={file}')
 
 
@@ -19,7 +19,7 @@ def record(bench, line, ending):
     sender = bench.launch('publisher', publishing(bench, 'h264'), '--watch=k')
     bench.wait_published('alice', 2)
     file = bench.folder / 'recording.mp4'
-    process, output = bench.gst_launch('recorder', *line.format(room=bench.room, file=file).split(),
+    process, output = bench.gst_launch('recorder', *line.format(room=bench.room, file=file, wait=JOIN_TIMEOUT_MS).split(),
                                        variables={'LIVEKIT_URL': server.url})
     wait_until(lambda: process.poll() is not None or (file.exists() and file.stat().st_size > ENOUGH_BYTES),
                'the file grows')

@@ -90,7 +90,7 @@ def test_harness_sdk_browser(bench):
 
     def seen_and_heard():
         tracks = {track['kind']: track for track in sdk.call('measure')}
-        return tracks['video']['frames'] >= 20 and tracks['audio']['peak'] >= 500
+        return tracks.get('video', {}).get('frames', 0) >= 20 and tracks.get('audio', {}).get('peak', 0) >= 500
     wait_until(seen_and_heard, 'the SDK has frames, and beeps', by_clock(1, PATIENCE))
 
 

@@ -37,9 +37,8 @@ def thinned(bench, decoder, publish, rate):
         before = decoded()
         wait_until(lambda: decoded()[0] >= before[0] + DECODED, '%d pictures' % DECODED)
         counts = [after - start for start, after in zip(before, decoded())]
-        return counts if counts[1] * 5 <= counts[0] * 3 else None
-    counts = wait_until(settled, 'one viewer gets fewer pictures', 30)
-    check(counts[1] > 0, 'it gets none at all')
+        return counts if 0 < counts[1] * 5 <= counts[0] * 3 else None
+    counts = wait_until(settled, 'one viewer gets fewer pictures')
     bench.note('%d pictures decoded, and %d', *counts)
     for viewer in viewers:
         check(not viewer.events('error') and not viewer.events('warning'), '%s cannot decode it', viewer.name)
@@ -77,9 +76,13 @@ def watch(bench, name):
 def wait_widths(viewer, width):
     """Waits for pictures of that width, and for more of them."""
     wait_until(lambda: viewer.events('caps') and width_of(viewer.events('caps')[-1]) == width, '%d wide' % width, 60)
-    before = len(viewer.events('digest'))
-    wait_until(lambda: len(viewer.events('digest')) >= before + DECODED // 2, 'pictures %d wide' % width, 60)
-    check_equal(width_of(viewer.events('caps')[-1]), width, 'width')
+
+    def keeps_it():
+        """A server that finds the way full for a moment goes down for that long."""
+        before, n_caps = len(viewer.events('digest')), len(viewer.events('caps'))
+        wait_until(lambda: len(viewer.events('digest')) >= before + DECODED // 2, 'pictures', 60)
+        return width_of(viewer.events('caps')[-1]) == width and len(viewer.events('caps')) == n_caps
+    wait_until(keeps_it, 'pictures %d wide' % width, 60)
 
 
 @in_long_runs
@@ -142,9 +145,12 @@ def test_layers_av1_spatial_browser(bench):
         wait_until(lambda: video_of(browser), 'it has the track')
         browser.call('quality', quality)
         wait_size(browser, size)
-        before = video_of(browser)['frames']
-        wait_until(lambda: video_of(browser)['frames'] >= before + DECODED // 2, 'pictures', 60)
-        check_equal((video_of(browser)['width'], video_of(browser)['height']), size, 'size')
+
+        def keeps_it(size=size):
+            before = video_of(browser)['frames']
+            wait_until(lambda: video_of(browser)['frames'] >= before + DECODED // 2, 'pictures', 60)
+            return (video_of(browser)['width'], video_of(browser)['height']) == size
+        wait_until(keeps_it, 'pictures of %dx%d' % size)
     sender.close()
 
 
@@ -160,16 +166,16 @@ def test_layers_from_browser(bench):
         viewer.wait_event('livekit-connection', state='connected')
         browser.call('publish', {'codec': codec, 'width': 640, 'height': 360, 'fps': 15, 'audio': False,
                                  'backupCodec': False, 'scalabilityMode': 'L3T3_KEY'})
-        viewer.wait_event('first-buffer', 30, pad='video_0')
+        viewer.wait_event('first-buffer', pad='video_0')
         widths = []
         for quality, most in (('high', 640), ('low', 320), ('high', 640)):
             viewer.tell('set s video_0::quality ' + quality)
-            wait_until(lambda: viewer.events('caps'), 'a picture', 30)
+            wait_until(lambda: viewer.events('caps'), 'a picture')
             wait_until(lambda: width_of(viewer.events('caps')[-1]) <= most if quality == 'low'
-                       else width_of(viewer.events('caps')[-1]) == most, '%s: %s' % (codec, quality), 30)
+                       else width_of(viewer.events('caps')[-1]) == most, '%s: %s' % (codec, quality))
             before = len(viewer.events('digest', element='d'))
             wait_until(lambda: len(viewer.events('digest', element='d')) >= before + DECODED,
-                       '%d pictures of %s' % (DECODED, codec), 30)
+                       '%d pictures of %s' % (DECODED, codec))
             widths.append(width_of(viewer.events('caps')[-1]))
         check(not viewer.events('error') and not viewer.events('warning'), 'it cannot be decoded')
         bench.note('%s: %d pictures decoded of %d, widths %s', codec, len(viewer.events('digest', element='d')),

@@ -24,9 +24,9 @@ def check_numbers(received, least, what='video'):
 def check_digests(sender, element, received, least, what):
     """So too for packets. What the sender prints of one may be read after what the receiver prints of it."""
     check_at_least(len(received), least, '%s: packets received' % what)
-    wait_until(lambda: received[0] in digests(sender, element), '%s: the first packet received was ever sent' % what, 10)
+    wait_until(lambda: received[0] in digests(sender, element), '%s: the first packet received was sent' % what, 10)
     start = digests(sender, element).index(received[0])
-    wait_until(lambda: len(digests(sender, element)) >= start + len(received), '%s: as much was sent as came' % what, 10)
+    wait_until(lambda: len(digests(sender, element)) >= start + len(received), '%s: as many were sent' % what, 10)
     different = next((i for i, (one, two) in enumerate(zip(received, digests(sender, element)[start:])) if one != two),
                      None)
     check(different is None, '%s: packet %s of %d is not the one that was sent', what, different, len(received))
