@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A TCP forwarder for the websocket with commands: cut, reset, stall, half-close, corrupt, refuse; and it counts."""
+"""A TCP forwarder for the websocket, which can be cut or made to wait; and it counts."""
 
 import contextlib
 import re
 import socket
-import struct
 import threading
-import time
 
 CHUNK = 65536
 
@@ -16,10 +14,8 @@ class Connection:
 
     def __init__(self, client, server):
         self.client, self.server = client, server
-        self.started = time.monotonic()
         self.flowing = threading.Event()
         self.flowing.set()
-        self.corrupt = False
         self.path = None
 
     @property
@@ -34,8 +30,6 @@ class Connection:
                     words = data.split(b'\r\n', 1)[0].split(b' ')
                     self.path = words[1].split(b'?')[0].decode('latin-1') if len(words) > 1 else ''
                 self.flowing.wait()
-                if self.corrupt and not from_client:
-                    self.corrupt, data = False, bytes(byte ^ 0xff for byte in data)
                 target.sendall(data)
         except OSError:
             pass
@@ -50,16 +44,6 @@ class Connection:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
-    def reset(self):
-        """RST to both sides. The threads that pass bytes wait meanwhile: what they do to a socket at its end is a FIN."""
-        self.flowing.clear()
-        for end in (self.client, self.server):
-            with contextlib.suppress(OSError):
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
-                end.shutdown(socket.SHUT_RD)
-                end.close()
-        self.flowing.set()
-
 
 class TcpProxy(threading.Thread):
     """Listens on a free port of a host in the network namespace of the thread that makes it."""
@@ -69,7 +53,6 @@ class TcpProxy(threading.Thread):
         self.address = address
         self.lock = threading.Lock()
         self.connections = []
-        self.refusing = False
         self.listener = socket.create_server((host, 0))
         self.port = self.listener.getsockname()[1]
         self.url = 'ws://%s:%d' % (host, self.port)
@@ -85,8 +68,6 @@ class TcpProxy(threading.Thread):
 
     def _serve(self, client):
         try:
-            if self.refusing:
-                raise OSError
             server = socket.create_connection(self.address, 10)
             server.settimeout(None)
         except OSError:
@@ -107,31 +88,9 @@ class TcpProxy(threading.Thread):
     def count(self):
         return len(self.websockets())
 
-    def _last(self):
-        return self.websockets()[-1]
-
     def cut(self):
         """The present websocket ends, in both directions, without a close frame."""
-        self._last().cut()
-
-    def reset(self):
-        self._last().reset()
-
-    def stall(self):
-        """TCP of the present websocket stays, but no byte passes any more, ever."""
-        self._last().flowing.clear()
-
-    def half_close(self):
-        """The client sees the end of the server's bytes, and may go on sending."""
-        self._last().client.shutdown(socket.SHUT_WR)
-
-    def corrupt(self):
-        """The next bytes of the server arrive wrong."""
-        self._last().corrupt = True
-
-    def refuse(self, refusing):
-        """New connections are closed at once."""
-        self.refusing = refusing
+        self.websockets()[-1].cut()
 
     def close(self):
         self.listener.close()
