@@ -318,13 +318,13 @@ def test_video_server_rtmp(bench):
     """A track goes on to an RTMP server and is played from there, also after that server was away."""
     bench.start_server()
     media = MediaMtx(bench, lambda port: {'live/yard': {}})
-    port = free_port()
     video_server(bench, settings(bench, CAMERA % (320, 240) + ' ! x264enc tune=zerolatency key-int-max=15',
                                  CAMERA % (160, 120) + ' ! vp8enc deadline=1', CLIENT_ID='alice'), label='sender')
     url = 'rtmp://127.0.0.1:%d/live/yard' % media.rtmp_port
     program = video_server(bench, settings(
         bench, 'h264parse ! flvmux streamable=true ! rtmp2sink location=' + url, 'vp8dec ! fakesink',
-        RECEIVER_VIDEO_ID='alice-0,alice-1'), HTTP_LISTEN='127.0.0.1:%d' % port)
+        RECEIVER_VIDEO_ID='alice-0,alice-1'), HTTP_LISTEN='127.0.0.1:0')
+    port = program.wait_port()
 
     def play():
         """Frames out of twenty that a player decodes, from the next key frame on."""
