@@ -469,8 +469,8 @@ handle_pong (LkSignalClient * self, const Livekit__Pong * pong)
 {
   gint64 now = unix_ms ();
 
-  /* the wall clock may have been set meanwhile */
-  if (now < pong->last_ping_timestamp || now - pong->last_ping_timestamp > MAX_PING_INTERVAL_S * 1000)
+  /* the wall clock may have been set meanwhile, and the server may say anything */
+  if (now < pong->last_ping_timestamp || pong->last_ping_timestamp < now - MAX_PING_INTERVAL_S * 1000)
     return;
   /* 0 means "not known" to the server */
   self->rtt_ms = (guint) MAX (now - pong->last_ping_timestamp, 1);

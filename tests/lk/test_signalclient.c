@@ -215,6 +215,33 @@ GST_START_TEST (test_pings_carry_the_round_trip_time)
 
 GST_END_TEST;
 
+/* Whatever time it says: only one of the last minute can be the answer to a ping. */
+GST_START_TEST (test_odd_pongs_tell_no_time)
+{
+  static const gint64 odd[] = { G_MININT64, -1, G_MAXINT64 };
+  SignalFixture *f = signal_fixture_new ();
+
+  fake_server_ignore_pings (f->server, TRUE);
+  connect_and_join (f);
+  for (guint i = 0; i < G_N_ELEMENTS (odd); i++) {
+    Livekit__SignalResponse response = LIVEKIT__SIGNAL_RESPONSE__INIT;
+    Livekit__Pong pong = LIVEKIT__PONG__INIT;
+
+    pong.last_ping_timestamp = odd[i];
+    response.message_case = LIVEKIT__SIGNAL_RESPONSE__MESSAGE_PONG_RESP;
+    response.pong_resp = &pong;
+    fake_server_push (f->server, &response);
+  }
+  fake_server_push_refresh_token (f->server, "x");
+  expect_message (f, LIVEKIT__SIGNAL_RESPONSE__MESSAGE_REFRESH_TOKEN);
+  fail_unless_equals_int (lk_signal_client_get_rtt_ms (f->client), 0);
+  in_loop (f, do_close);
+  expect_closed_quietly (f);
+  signal_fixture_free (f);
+}
+
+GST_END_TEST;
+
 GST_START_TEST (test_silence_is_noticed)
 {
   SignalFixture *f = signal_fixture_new ();
@@ -522,6 +549,7 @@ signalclient_suite (void)
   tcase_set_timeout (tc, 60);
   tcase_add_test (tc, test_requests_reach_the_server);
   tcase_add_test (tc, test_pings_carry_the_round_trip_time);
+  tcase_add_test (tc, test_odd_pongs_tell_no_time);
   tcase_add_test (tc, test_silence_is_noticed);
   tcase_add_test (tc, test_silence_is_noticed_after_a_resume);
   tcase_add_test (tc, test_frozen_server_is_noticed);
