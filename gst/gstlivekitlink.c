@@ -44,7 +44,7 @@ item_free (gpointer data)
   Item *item = data;
 
   gst_object_unref (item->joint);
-  gst_buffer_unref (item->packet);
+  gst_clear_buffer (&item->packet);
   g_free (item);
 }
 
@@ -294,7 +294,7 @@ send_first (GstLiveKitLink * link)
   link->is_pushing = TRUE;
   g_mutex_unlock (&link->lock);
   /* An unlinked or closed joint has lost its section. */
-  gst_livekit_link_push (item->joint, gst_buffer_ref (item->packet));
+  gst_livekit_link_push (item->joint, g_steal_pointer (&item->packet));
   item_free (item);
   g_mutex_lock (&link->lock);
   link->is_pushing = FALSE;

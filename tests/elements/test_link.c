@@ -17,6 +17,7 @@ typedef struct
   GstPad *joint, *sink;
   gint n_received;              /* atomic */
   gint n_disordered;            /* atomic */
+  gint n_shared;                /* atomic: somebody else holds them, so that who writes into them has to copy */
   gint n_congested;             /* atomic */
   guint16 seqnum, reported;
   gboolean is_ended, is_broken;
@@ -48,6 +49,8 @@ chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   gst_buffer_extract (buffer, 2, number, 2);
   if (GST_READ_UINT16_BE (number) != (guint16) g_atomic_int_add (&fixture->n_received, 1))
     g_atomic_int_inc (&fixture->n_disordered);
+  if (!gst_buffer_is_writable (buffer))
+    g_atomic_int_inc (&fixture->n_shared);
   gst_buffer_unref (buffer);
   return GST_FLOW_OK;
 }
@@ -178,6 +181,7 @@ wait_all (Fixture * fixture, guint n)
   wait_idle (fixture);
   fail_unless_equals_int (fixture->n_received, n);
   fail_unless_equals_int (fixture->n_disordered, 0);
+  fail_unless_equals_int (fixture->n_shared, 0);
 }
 
 /* As from a server that does not report. */
