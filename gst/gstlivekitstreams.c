@@ -212,7 +212,7 @@ gst_livekit_streams_select (GstLiveKitStreams * streams, GList * stream_ids)
   gpointer slot;
 
   g_hash_table_remove_all (streams->wanted_ids);
-  g_hash_table_iter_init (&iter, streams->by_sid);
+  g_hash_table_iter_init (&iter, streams->slots);
   while (g_hash_table_iter_next (&iter, NULL, &slot))
     ((GstLiveKitStreamSlot *) slot)->settings.enabled = GST_LIVEKIT_CHOICE_OFF;
   for (GList * item = stream_ids; item; item = item->next) {

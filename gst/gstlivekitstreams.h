@@ -45,8 +45,8 @@ void gst_livekit_streams_free (GstLiveKitStreams * streams);
 /* @publications: all LkPublications that can be shown. TRUE: others than before. */
 gboolean gst_livekit_streams_update (GstLiveKitStreams * streams, const gchar * room, const GPtrArray * publications);
 GstLiveKitStreamSlot *gst_livekit_streams_find (GstLiveKitStreams * streams, const gchar * sid);
-/* Chooses those of @stream_ids and unchooses all others that there are; ids of none that is there are kept for
- * later. */
+/* Chooses those of @stream_ids and unchooses all others, also those that are away; ids of none that ever was are kept
+ * for later. */
 void gst_livekit_streams_select (GstLiveKitStreams * streams, GList * stream_ids);
 /* All that there are; @only_selected: those that are on, where @is_default_on is what the default means. */
 GList *gst_livekit_streams_list (GstLiveKitStreams * streams, gboolean only_selected, gboolean is_default_on);

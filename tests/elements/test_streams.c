@@ -115,6 +115,40 @@ GST_START_TEST (test_oldest_is_forgotten)
 
 GST_END_TEST;
 
+static GstLiveKitChoice
+choice_of (GstLiveKitStreams * streams, const gchar * sid)
+{
+  return gst_livekit_streams_find (streams, sid)->settings.enabled;
+}
+
+/* What is chosen counts for those who are not there just now, too. */
+GST_START_TEST (test_choice_while_away)
+{
+  GstLiveKitStreams *streams = gst_livekit_streams_new ();
+  LkPublication alice = camera_of ((gchar *) "TR_alice", (gchar *) "alice", (gchar *) "front");
+  LkPublication bob = camera_of ((gchar *) "TR_bob", (gchar *) "bob", (gchar *) "front");
+  GList *both = g_list_append (NULL, (gpointer) "lab/alice/front"), *one = g_list_append (NULL, both->data);
+
+  both = g_list_append (both, (gpointer) "lab/bob/front");
+  show (streams, &alice, &bob);
+  gst_livekit_streams_select (streams, both);
+  fail_unless_equals_int (choice_of (streams, "TR_bob"), GST_LIVEKIT_CHOICE_ON);
+  show (streams, &alice, NULL);
+  gst_livekit_streams_select (streams, one);
+  show (streams, &alice, &bob);
+  fail_unless_equals_int (choice_of (streams, "TR_alice"), GST_LIVEKIT_CHOICE_ON);
+  fail_unless_equals_int (choice_of (streams, "TR_bob"), GST_LIVEKIT_CHOICE_OFF);
+  show (streams, &alice, NULL);
+  gst_livekit_streams_select (streams, both);
+  show (streams, &alice, &bob);
+  fail_unless_equals_int (choice_of (streams, "TR_bob"), GST_LIVEKIT_CHOICE_ON);
+  g_list_free (one);
+  g_list_free (both);
+  gst_livekit_streams_free (streams);
+}
+
+GST_END_TEST;
+
 static Suite *
 streams_suite (void)
 {
@@ -123,6 +157,7 @@ streams_suite (void)
 
   tcase_add_test (tcase, test_names_stay);
   tcase_add_test (tcase, test_oldest_is_forgotten);
+  tcase_add_test (tcase, test_choice_while_away);
   suite_add_tcase (suite, tcase);
   return suite;
 }
