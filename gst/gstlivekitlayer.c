@@ -95,8 +95,13 @@ ask_upstream_later (gpointer data)
 {
   GstLiveKitLayer *layer = data;
 
-  if (layer->is_listed)
+  if (layer->is_listed) {
     ask_upstream (layer);
+    return;
+  }
+  g_mutex_lock (&layer->lock);
+  layer->key_frame_is_due = FALSE;
+  g_mutex_unlock (&layer->lock);
 }
 
 /* A request too soon after another is put off, not lost: the frame that answered the other may have come too early for

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitlayer: what upstream still brings when the element stops. */
+/* gstlivekitlayer: what upstream still brings when the element stops, and what it is asked for. */
 #include <gst/check/gstcheck.h>
 
+#include "elementfixture.h"
 #include "gstlivekitelements.h"
 #include "gstlivekitlayer.h"
 #include "gstlivekitspatial.h"
@@ -180,6 +181,62 @@ GST_START_TEST (test_spatial_layers_are_counted)
 
 GST_END_TEST;
 
+typedef struct
+{
+  LkLoop *loop;
+  GstLiveKitLayer *layer;
+  gint n_asked;                 /* atomic */
+} Requests;
+
+static void
+count_request (GstLiveKitLayer * layer, gpointer data)
+{
+  g_atomic_int_inc (&((Requests *) data)->n_asked);
+}
+
+static void
+list_again_in_loop (gpointer data)
+{
+  Requests *requests = data;
+
+  gst_livekit_layer_set_listed_in_loop (requests->layer, TRUE);
+  gst_livekit_layer_want_key_frame (requests->layer);
+}
+
+/* The second request is put off; when its time comes the session does not have the layer. */
+static void
+ask_and_unlist_in_loop (gpointer data)
+{
+  Requests *requests = data;
+
+  gst_livekit_layer_set_listed_in_loop (requests->layer, TRUE);
+  gst_livekit_layer_want_key_frame (requests->layer);
+  gst_livekit_layer_want_key_frame (requests->layer);
+  gst_livekit_layer_set_listed_in_loop (requests->layer, FALSE);
+  lk_loop_post_after (requests->loop, 300, list_again_in_loop, requests, NULL);
+}
+
+/* A stream that ends and goes on is asked for key frames as before. */
+GST_START_TEST (test_requests_after_a_pause)
+{
+  static const GstLiveKitLayerDelegate delegate = {.key_frame_wanted = count_request };
+  Requests requests = { lk_loop_new ("test"), NULL, 0 };
+  GstElement *host = gst_object_ref_sink (gst_bin_new (NULL));
+
+  lk_loop_start (requests.loop);
+  requests.layer = gst_livekit_layer_new ("video_0", LK_TRACK_VIDEO, &delegate, &requests);
+  gst_livekit_layer_start (requests.layer, GST_BIN (host), requests.loop);
+  lk_loop_post (requests.loop, ask_and_unlist_in_loop, &requests, NULL);
+  element_wait_until (g_atomic_int_get (&requests.n_asked) == 2);
+  lk_loop_stop (requests.loop);
+  gst_livekit_layer_stop (requests.layer);
+  gst_livekit_layer_unref (requests.layer);
+  lk_loop_unref (requests.loop);
+  gst_object_unref (host);
+}
+
+GST_END_TEST;
+
 static Suite *
 layer_suite (void)
 {
@@ -192,6 +249,9 @@ layer_suite (void)
   tcase_add_test (tc, test_stop_while_elements_are_made);
   tcase_add_test (tc, test_stop_while_the_format_changes);
   tcase_add_test (tc, test_start_after_the_stop);
+  tc = tcase_create ("requests");
+  suite_add_tcase (s, tc);
+  tcase_add_test (tc, test_requests_after_a_pause);
   tc = tcase_create ("spatial");
   suite_add_tcase (s, tc);
   tcase_add_test (tc, test_layers_that_nothing_tells_apart);
