@@ -18,7 +18,7 @@ find_bitrate (GstLiveKitLayer * layer)
     return layer->tag_bitrate;
   if (layer->first_frame_us == 0 || measured_us < MEASURE_LEAST)
     return 0;
-  return (guint) MIN (layer->n_measured_bytes * 8 * G_USEC_PER_SEC / (guint64) measured_us, G_MAXINT32);
+  return (guint) MIN (gst_util_uint64_scale (layer->n_measured_bytes, 8 * G_USEC_PER_SEC, measured_us), G_MAXINT32);
 }
 
 void
