@@ -416,21 +416,30 @@ free_name (GstLiveKitSrc * self, const gchar * name)
 }
 
 /* One after the other, though each track has a thread: what listens to pad-added is rarely made for several at once. Of
- * gst_parse_launch() two would take the same link, and warn. */
-static void
-add_pad (GstLiveKitSrc * self, GstPad * pad)
+ * gst_parse_launch() two would take the same link, and warn. FALSE: the track has gone meanwhile, and another one may
+ * have the pad's name. */
+static gboolean
+add_pad (GstLiveKitSrc * self, GstPad * pad, const gchar * sid)
 {
+  gboolean is_wanted;
+
   GST_OBJECT_LOCK (self);
   while (self->is_showing)
     g_cond_wait (&self->pad_shown, GST_OBJECT_GET_LOCK (self));
-  self->is_showing = TRUE;
+  is_wanted = self->is_running && gst_livekit_streams_find (self->streams, sid);
+  self->is_showing = is_wanted;
+  if (!is_wanted)
+    g_cond_signal (&self->pad_shown);
   GST_OBJECT_UNLOCK (self);
+  if (!is_wanted)
+    return FALSE;
   gst_element_add_pad (GST_ELEMENT (self), pad);
   gst_child_proxy_child_added (GST_CHILD_PROXY (self), G_OBJECT (pad), GST_OBJECT_NAME (pad));
   GST_OBJECT_LOCK (self);
   self->is_showing = FALSE;
   g_cond_signal (&self->pad_shown);
   GST_OBJECT_UNLOCK (self);
+  return TRUE;
 }
 
 static GstPad *
@@ -441,7 +450,7 @@ show_pad (GstLiveKitRemoteTrack * track, const LkPublication * publication, GstC
   g_autoptr (GstStream) stream = NULL;
   GstLiveKitStreamSettings settings = { 0, };
   GstLiveKitStreamSlot *slot;
-  GstLiveKitSrcPad *pad;
+  g_autoptr (GstPad) pad = NULL;
   gboolean auto_subscribe;
 
   GST_OBJECT_LOCK (self);
@@ -456,12 +465,15 @@ show_pad (GstLiveKitRemoteTrack * track, const LkPublication * publication, GstC
   if (stream == NULL)
     return NULL;
   free_name (self, name);
-  pad = gst_object_ref_sink (make_pad (self, name, track, publication, &settings, auto_subscribe));
-  push_stream_start (self, GST_PAD (pad), stream, caps);
+  pad = GST_PAD (gst_object_ref_sink (make_pad (self, name, track, publication, &settings, auto_subscribe)));
+  push_stream_start (self, pad, stream, caps);
+  if (!add_pad (self, pad, publication->sid)) {
+    gst_pad_set_active (pad, FALSE);
+    return NULL;
+  }
   GST_INFO_OBJECT (self, "pad=%s shows track sid=%s stream-id=%s", name, publication->sid,
       gst_stream_get_stream_id (stream));
-  add_pad (self, GST_PAD (pad));
-  return GST_PAD (pad);
+  return g_steal_pointer (&pad);
 }
 
 static void

@@ -432,6 +432,92 @@ GST_START_TEST (test_unpublish_ends_the_pad)
 
 GST_END_TEST;
 
+typedef struct
+{
+  GMutex lock;
+  GCond changed;
+  gchar *first;                 /* sid of the pad whose handler takes long */
+  gboolean is_released;
+  guint n_shown, n_slides;
+} SlowHandler;
+
+static void
+on_pad_added_slowly (GstElement * element, GstPad * pad, SlowHandler * slow)
+{
+  g_autofree gchar *sid = NULL;
+
+  g_object_get (pad, "track-sid", &sid, NULL);
+  g_mutex_lock (&slow->lock);
+  slow->n_shown++;
+  slow->n_slides += g_str_has_prefix (sid, "TR_slides");
+  if (slow->first == NULL)
+    slow->first = g_steal_pointer (&sid);
+  g_cond_broadcast (&slow->changed);
+  while (!slow->is_released)
+    g_cond_wait (&slow->changed, &slow->lock);
+  g_mutex_unlock (&slow->lock);
+}
+
+static guint
+n_streams (ElementFixture * f)
+{
+  g_autoptr (GstMessage) message = element_fixture_wait (f, GST_MESSAGE_STREAM_COLLECTION);
+  g_autoptr (GstStreamCollection) collection = NULL;
+
+  gst_message_parse_stream_collection (message, &collection);
+  return gst_stream_collection_get_size (collection);
+}
+
+/* While an application is busy with a pad, the track of the next one goes, and comes back as another. */
+GST_START_TEST (test_track_goes_before_its_pad_is_shown)
+{
+  ElementFixture *f = element_fixture_new ("livekitsrc");
+  g_autoptr (GstPad) again = NULL;
+  SlowHandler slow = { 0, };
+
+  g_mutex_init (&slow.lock);
+  g_cond_init (&slow.changed);
+  g_object_set (f->element, "tracks", "alice/microphone,bob", NULL);
+  g_signal_connect (f->element, "pad-added", G_CALLBACK (on_pad_added_slowly), &slow);
+  fake_server_add_participant (f->server, "PA_alice", "alice", "Alice");
+  fake_server_add_track (f->server, "PA_alice", "TR_mic", LIVEKIT__TRACK_TYPE__AUDIO, LIVEKIT__TRACK_SOURCE__MICROPHONE,
+      "", "audio/opus");
+  fake_server_mute_track (f->server, "PA_alice", "TR_mic", TRUE);
+  element_fixture_play (f);
+  g_mutex_lock (&slow.lock);
+  while (slow.first == NULL)
+    g_cond_wait (&slow.changed, &slow.lock);
+  g_mutex_unlock (&slow.lock);
+  fake_server_add_participant (f->server, "PA_bob", "bob", "Bob");
+  for (guint i = 0; i < 10; i++) {
+    g_autofree gchar *sid = g_strdup_printf ("TR_slides%u", i);
+
+    fake_server_add_track (f->server, "PA_bob", sid, LIVEKIT__TRACK_TYPE__VIDEO, LIVEKIT__TRACK_SOURCE__SCREEN_SHARE,
+        "slides", "video/VP8");
+    fake_server_mute_track (f->server, "PA_bob", sid, TRUE);
+    while (n_streams (f) < 2);
+    fake_server_remove_track (f->server, "PA_bob", sid);
+    while (n_streams (f) > 1);
+  }
+  fake_server_add_track (f->server, "PA_bob", "TR_again", LIVEKIT__TRACK_TYPE__VIDEO,
+      LIVEKIT__TRACK_SOURCE__SCREEN_SHARE, "slides", "video/VP8");
+  fake_server_mute_track (f->server, "PA_bob", "TR_again", TRUE);
+  g_mutex_lock (&slow.lock);
+  slow.is_released = TRUE;
+  g_cond_broadcast (&slow.changed);
+  g_mutex_unlock (&slow.lock);
+  again = wait_pad (f, "video_0");
+  element_fixture_free (f);
+  fail_unless_equals_string (slow.first, "TR_mic");
+  fail_unless_equals_int (slow.n_slides, 0);
+  fail_unless_equals_int (slow.n_shown, 2);
+  g_free (slow.first);
+  g_mutex_clear (&slow.lock);
+  g_cond_clear (&slow.changed);
+}
+
+GST_END_TEST;
+
 /* As gst-launch-1.0 -e and Ctrl-C do. */
 GST_START_TEST (test_eos_event_ends_all_pads)
 {
@@ -565,6 +651,7 @@ src_suite (void)
   tcase_add_test (pads, test_muted_tracks_have_pads_with_gaps);
   tcase_add_test (pads, test_no_more_pads_waits_for_somebody);
   tcase_add_test (pads, test_unpublish_ends_the_pad);
+  tcase_add_test (pads, test_track_goes_before_its_pad_is_shown);
   tcase_add_test (pads, test_eos_event_ends_all_pads);
   tcase_add_test (pads, test_unlinked_pads_stop_nothing);
   suite_add_tcase (s, end);
