@@ -142,7 +142,6 @@ void
 gst_livekit_session_unpublish_all_in_loop (GstLiveKitSession * session)
 {
   lk_loop_cancel (session->loop, &session->layer_timer);
-  lk_loop_cancel (session->loop, &session->removal_timer);
   for (guint i = 0; i < session->local_tracks->len; i++) {
     gst_livekit_local_track_unpublish (g_ptr_array_index (session->local_tracks, i), session->room);
     gst_livekit_local_track_set_forbidden (g_ptr_array_index (session->local_tracks, i), FALSE);

@@ -123,7 +123,6 @@ on_room_joined (LkRoom * room, const LkJoinInfo * info, gpointer data)
   /* Tracks known by now share the first offer: the roster's callbacks come first. */
   gst_livekit_session_reconcile_later (session);
   lk_loop_post (session->loop, begin_in_loop, session, NULL);
-  lk_loop_cancel (session->loop, &session->orphan_timer);
   if (session->orphans->len)
     session->orphan_timer = lk_loop_post_after (session->loop, ORPHAN_MS, end_orphans_in_loop, session, NULL);
   /* v0, with a token that may not subscribe: no offer will come, ours is what makes us active. */

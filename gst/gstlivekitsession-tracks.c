@@ -378,13 +378,16 @@ gst_livekit_session_update_choice (GstLiveKitSession * session)
 
 /* --- all of them --- */
 
-/* The peers go, the pads stay until it is clear what comes back. */
+/* The peers go, the pads stay until it is clear what comes back: that is known some time after the next join, whatever
+ * an earlier one has left to be waited for. */
 void
 gst_livekit_session_orphan_all_in_loop (GstLiveKitSession * session)
 {
   GHashTableIter iter;
   gpointer track;
 
+  lk_loop_cancel (session->loop, &session->orphan_timer);
+  lk_loop_cancel (session->loop, &session->removal_timer);
   g_hash_table_iter_init (&iter, session->remote_tracks);
   while (g_hash_table_iter_next (&iter, NULL, &track))
     orphan (session, track);

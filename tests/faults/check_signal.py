@@ -193,6 +193,23 @@ def freeze_server(bench, seconds):
     end_all(watcher, sender)
 
 
+def test_t1_killed_again(bench):
+    """T1 twice, the second time for longer than pads wait for tracks after the first: the pads stay."""
+    bench.start_server()
+    sender, watcher = pair(bench)
+    killed = bench.kill_server()
+    bench.server_again()
+    wait_state(sender, 'connected', killed)
+    wait_state(watcher, 'connected', killed)
+    killed = bench.kill_server()
+    let_pass(12)
+    check_one_pad_each(watcher)
+    up = bench.server_again()
+    bench.wait_frames(watcher, 60, 40, since=up)
+    check_one_pad_each(sender, watcher)
+    end_all(watcher, sender)
+
+
 def test_t1_publisher_replaced(bench):
     """T1, and the publisher gets a new session once more when the receiver is back: the pads stay."""
     bench.start_server()
