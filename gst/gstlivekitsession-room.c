@@ -100,6 +100,11 @@ on_room_joined (LkRoom * room, const LkJoinInfo * info, gpointer data)
 {
   GstLiveKitSession *session = data;
 
+  /* A server that has forgotten the session gives another one where a resume was asked for: all is still there. */
+  if (session->publisher) {
+    gst_livekit_session_orphan_all_in_loop (session);
+    gst_livekit_session_close_peers_in_loop (session);
+  }
   session->is_joined = TRUE;
   session->permission = info->local->permission;
   session->n_participants = info->n_participants;

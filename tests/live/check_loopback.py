@@ -265,3 +265,24 @@ def test_decodebin(bench):
     check_equal(len(watcher.events('pad-added')), 1, 'pads')
     watcher.end()
     sender.end()
+
+
+def test_session_forgotten(bench):
+    """A server that answers a resume with a session that is new: both elements go on in that one, on the same pads."""
+    bench.start_server()
+    proxy = bench.start_v0_proxy()
+    watcher = receiver(bench, 'vp8', audio=False)
+    watcher.wait_event('livekit-connection', state='connected')
+    sender = publisher(bench, 'vp8', audio=False)
+    wait_until(lambda: len(numbers(watcher)) >= 30, 'frames')
+    proxy.forgets = True
+    proxy.cut()
+    for launch in (watcher, sender):
+        launch.wait_event('livekit-connection', state='reconnecting')
+    # of the second session: what the first had on its way has long come by then
+    last = len(sender.events('painted')) + 100
+    wait_until(lambda: numbers(watcher)[-1] >= last, 'frames of the new session', 40)
+    check_equal(watcher.events('pad-removed'), [], 'pads that went')
+    check_equal(sender.events('error') + watcher.events('error'), [], 'errors')
+    watcher.end()
+    sender.end()

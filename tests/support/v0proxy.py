@@ -16,12 +16,15 @@ HEADERS_LIMIT = 2 * 1024 * 1024
 
 
 class V0Proxy(threading.Thread):
-    """Listens on a free loopback port; `refused` counts the 404 answers, `passed` the forwarded connections."""
+    """Listens on a free loopback port; `refused` counts the 404 answers, `passed` the forwarded connections. When
+    `forgets` is set, who asks to resume gets a session that is new."""
 
     def __init__(self, server_port, port=0):
         super().__init__(daemon=True)
         self.server_port = server_port
         self.refused = self.passed = 0
+        self.forgets = False
+        self.clients = []
         self.listener = socket.create_server(('127.0.0.1', port))
         self.port = self.listener.getsockname()[1]
         self.url = 'ws://127.0.0.1:%d' % self.port
@@ -49,13 +52,28 @@ class V0Proxy(threading.Thread):
             client.close()
             return
         self.passed += 1
+        self.clients.append(client)
+        if self.forgets:
+            head = head.replace(b'reconnect=1', b'reconnect=0')
         server = socket.create_connection(('127.0.0.1', self.server_port))
         server.sendall(head)
         threading.Thread(target=pump, args=(client, server), daemon=True).start()
         pump(server, client)
 
+    def cut(self):
+        """Ends all connections that there were."""
+        while self.clients:
+            end(self.clients.pop())
+
     def close(self):
         self.listener.close()
+
+
+def end(connection):
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
 
 
 def pump(source, target):
@@ -65,11 +83,8 @@ def pump(source, target):
             target.sendall(data)
     except OSError:
         pass
-    for end in (source, target):
-        try:
-            end.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
+    end(source)
+    end(target)
 
 
 def main():
