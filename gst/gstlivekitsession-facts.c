@@ -92,11 +92,9 @@ gst_livekit_session_on_connection_quality (LkRoom * room, const gchar * particip
 {
   LkRoster *roster = lk_room_get_roster (room);
   const LkParticipant *participant = lk_roster_find_participant (roster, participant_sid);
-  const LkParticipant *local = lk_roster_get_local (roster);
+  gboolean is_local = participant && participant == lk_roster_get_local (roster);
 
-  if (participant == NULL && local && g_strcmp0 (local->sid, participant_sid) == 0)
-    participant = local;
   gst_livekit_session_tell (data, gst_structure_new ("livekit-quality", "sid", G_TYPE_STRING, participant_sid,
           "identity", G_TYPE_STRING, participant ? participant->identity : "", "quality", G_TYPE_STRING, quality,
-          "score", G_TYPE_DOUBLE, (gdouble) score, "local", G_TYPE_BOOLEAN, participant && participant == local, NULL));
+          "score", G_TYPE_DOUBLE, (gdouble) score, "local", G_TYPE_BOOLEAN, is_local, NULL));
 }

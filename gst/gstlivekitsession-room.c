@@ -375,11 +375,8 @@ on_room_speakers_changed (LkRoom * room, const LkSpeaker * speakers, guint n_spe
   g_value_init (&list, GST_TYPE_LIST);
   for (guint i = 0; i < n_speakers; i++) {
     const LkParticipant *participant = lk_roster_find_participant (roster, speakers[i].sid);
-    const LkParticipant *local = lk_roster_get_local (roster);
     GValue item = G_VALUE_INIT;
 
-    if (participant == NULL && local && g_strcmp0 (local->sid, speakers[i].sid) == 0)
-      participant = local;
     g_value_init (&item, GST_TYPE_STRUCTURE);
     g_value_take_boxed (&item, gst_structure_new ("speaker", "sid", G_TYPE_STRING, speakers[i].sid,
             "identity", G_TYPE_STRING, participant ? participant->identity : "",
