@@ -712,19 +712,6 @@ lk_roster_find_participant (LkRoster * roster, const gchar * sid)
   return member ? &member->info : NULL;
 }
 
-const LkParticipant *
-lk_roster_find_identity (LkRoster * roster, const gchar * identity)
-{
-  Member *member;
-
-  g_return_val_if_fail (roster != NULL && identity != NULL, NULL);
-
-  if (roster->local && g_str_equal (roster->local->info.identity, identity))
-    return &roster->local->info;
-  member = g_hash_table_lookup (roster->by_identity, identity);
-  return member ? &member->info : NULL;
-}
-
 const LkPublication *
 lk_roster_find_track (LkRoster * roster, const gchar * track_sid)
 {
@@ -775,21 +762,4 @@ lk_roster_foreach_track (LkRoster * roster, void (*func) (const LkPublication * 
       func (g_ptr_array_index (member->tracks, i), data);
   }
   roster->is_telling = was_telling;
-}
-
-guint
-lk_roster_count_track_name (LkRoster * roster, const gchar * participant_sid, const gchar * name)
-{
-  Member *member;
-  guint i, n = 0;
-
-  g_return_val_if_fail (roster != NULL && participant_sid != NULL && name != NULL, 0);
-
-  member = g_hash_table_lookup (roster->by_sid, participant_sid);
-  for (i = 0; member && i < member->tracks->len; i++) {
-    LkPublication *publication = g_ptr_array_index (member->tracks, i);
-
-    n += g_str_equal (publication->name, name);
-  }
-  return n;
 }

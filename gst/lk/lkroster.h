@@ -75,14 +75,11 @@ void lk_roster_free (LkRoster * roster);
 
 guint lk_roster_n_participants (LkRoster * roster);     /* others, without us */
 const LkParticipant *lk_roster_find_participant (LkRoster * roster, const gchar * sid); /* NULL if unknown */
-const LkParticipant *lk_roster_find_identity (LkRoster * roster, const gchar * identity);
 const LkPublication *lk_roster_find_track (LkRoster * roster, const gchar * track_sid);
 const LkParticipant *lk_roster_get_local (LkRoster * roster);   /* NULL before the join */
 void lk_roster_foreach_participant (LkRoster * roster, void (*func) (const LkParticipant * participant, gpointer data),
     gpointer data);            /* others, without us */
 void lk_roster_foreach_track (LkRoster * roster, void (*func) (const LkPublication * publication, gpointer data),
     gpointer data);
-/* The participant's track whose sid, else whose unique name, is @track. Used by patterns. */
-guint lk_roster_count_track_name (LkRoster * roster, const gchar * participant_sid, const gchar * name);
 
 G_END_DECLS
