@@ -56,14 +56,6 @@ gst_livekit_session_remember_local_in_loop (GstLiveKitSession * session, const L
   session->local_message = gst_livekit_session_make_participant_message ("updated", participant, TRUE);
 }
 
-static gboolean
-is_same_permission (const LkPermission * one, const LkPermission * two)
-{
-  return one->can_publish == two->can_publish && one->can_subscribe == two->can_subscribe
-      && one->can_publish_data == two->can_publish_data && one->can_update_metadata == two->can_update_metadata
-      && one->hidden == two->hidden;
-}
-
 /* The server tells all that it knows of us whenever something of it changes, the mute state of our tracks among it. */
 void
 gst_livekit_session_tell_local_in_loop (GstLiveKitSession * session, const LkParticipant * participant,
@@ -75,7 +67,7 @@ gst_livekit_session_tell_local_in_loop (GstLiveKitSession * session, const LkPar
   gst_livekit_session_remember_local_in_loop (session, participant);
   if (known && !gst_structure_is_equal (known, session->local_message))
     gst_livekit_session_tell (session, gst_structure_copy (session->local_message));
-  if (is_same_permission (before, now))
+  if (!lk_permission_differs (before, now))
     return;
   gst_livekit_session_tell_room_info_in_loop (session);
   gst_livekit_session_tell (session, gst_structure_new ("livekit-room",

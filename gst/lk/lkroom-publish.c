@@ -11,6 +11,7 @@
 
 #include "lkerror.h"
 #include "lklog.h"
+#include "lkroster-info.h"
 
 #define MAX_UNANSWERED 20
 #define ANSWER_TIMEOUT_MS 10000
@@ -281,37 +282,11 @@ remember_published (LkRoom * self, const Livekit__TrackPublishedResponse * respo
   g_hash_table_replace (self->published, g_strdup (response->cid), published);
 }
 
-static void
-tell_published (LkRoom * self, const gchar * cid, const Livekit__TrackInfo * track)
-{
-  const LkParticipant *local = lk_roster_get_local (self->roster);
-  gchar *empty = (gchar *) "";
-  LkPublication publication = { NULL, };
-
-  publication.sid = track->sid;
-  publication.name = track->name;
-  publication.mime_type = track->mime_type;
-  if (track->mime_type[0] == '\0' && track->n_codecs > 0)
-    publication.mime_type = track->codecs[0]->mime_type;
-  publication.stream = track->stream;
-  publication.kind = (LkTrackKind) track->type;
-  publication.source = (LkTrackSource) track->source;
-  publication.muted = track->muted;
-  publication.is_encrypted = track->encryption != LIVEKIT__ENCRYPTION__TYPE__NONE;
-  publication.width = track->width;
-  publication.height = track->height;
-  for (gsize i = 0; i < track->n_audio_features; i++)
-    publication.is_stereo |= track->audio_features[i] == LIVEKIT__AUDIO_TRACK_FEATURE__TF_STEREO;
-  publication.participant_sid = local != NULL ? local->sid : empty;
-  publication.participant_identity = local != NULL ? local->identity : empty;
-  publication.participant_name = local != NULL ? local->name : empty;
-  LK_ROOM_TELL (self, track_published, self, cid, &publication);
-}
-
 void
 lk_room_track_published (LkRoom * self, const Livekit__TrackPublishedResponse * response)
 {
   Publish *publish = find_publish (self, response->cid);
+  g_autoptr (LkPublication) publication = NULL;
 
   if (publish == NULL || !publish->is_sent || response->track == NULL) {
     lk_debug ("room", "published what was not asked for cid=%s", response->cid);
@@ -320,7 +295,8 @@ lk_room_track_published (LkRoom * self, const Livekit__TrackPublishedResponse * 
   lk_info ("room", "track published cid=%s sid=%s", response->cid, response->track->sid);
   remove_publish (self, publish);
   remember_published (self, response);
-  tell_published (self, response->cid, response->track);
+  publication = lk_publication_new (lk_roster_get_local (self->roster), response->track);
+  LK_ROOM_TELL (self, track_published, self, response->cid, publication);
   send_publishes (self);
 }
 

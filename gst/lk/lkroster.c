@@ -2,9 +2,8 @@
 /* lkroster: participants and their publications, as the server last told them. */
 #include "lkroster.h"
 
-#include <string.h>
-
 #include "lklog.h"
+#include "lkroster-info.h"
 #include "lkroster-private.h"
 
 typedef struct
@@ -45,246 +44,14 @@ typedef struct
       (roster)->delegate.callback ((subject), (roster)->data); \
   } G_STMT_END
 
-/* ---- names ---- */
-
-const gchar *
-lk_track_kind_name (LkTrackKind kind)
-{
-  switch (kind) {
-    case LK_TRACK_AUDIO:
-      return "audio";
-    case LK_TRACK_VIDEO:
-      return "video";
-    case LK_TRACK_DATA:
-      return "data";
-  }
-  return "unknown";
-}
-
-const gchar *
-lk_track_source_name (LkTrackSource source)
-{
-  switch (source) {
-    case LK_SOURCE_CAMERA:
-      return "camera";
-    case LK_SOURCE_MICROPHONE:
-      return "microphone";
-    case LK_SOURCE_SCREEN_SHARE:
-      return "screen-share";
-    case LK_SOURCE_SCREEN_SHARE_AUDIO:
-      return "screen-share-audio";
-    case LK_SOURCE_UNKNOWN:
-      break;
-  }
-  return "unknown";
-}
-
-static const gchar *
-participant_kind_name (gint kind)
-{
-  switch (kind) {
-    case LIVEKIT__PARTICIPANT_INFO__KIND__STANDARD:
-      return "standard";
-    case LIVEKIT__PARTICIPANT_INFO__KIND__INGRESS:
-      return "ingress";
-    case LIVEKIT__PARTICIPANT_INFO__KIND__EGRESS:
-      return "egress";
-    case LIVEKIT__PARTICIPANT_INFO__KIND__SIP:
-      return "sip";
-    case LIVEKIT__PARTICIPANT_INFO__KIND__AGENT:
-      return "agent";
-    case LIVEKIT__PARTICIPANT_INFO__KIND__CONNECTOR:
-      return "connector";
-    case LIVEKIT__PARTICIPANT_INFO__KIND__BRIDGE:
-      return "bridge";
-    default:
-      return "unknown";
-  }
-}
-
-/* ---- publications ---- */
-
-LkPublication *
-lk_publication_copy (const LkPublication * publication)
-{
-  LkPublication *copy;
-
-  g_return_val_if_fail (publication != NULL, NULL);
-
-  copy = g_new (LkPublication, 1);
-  *copy = *publication;
-  copy->sid = g_strdup (publication->sid);
-  copy->name = g_strdup (publication->name);
-  copy->mime_type = g_strdup (publication->mime_type);
-  copy->stream = g_strdup (publication->stream);
-  copy->participant_sid = g_strdup (publication->participant_sid);
-  copy->participant_identity = g_strdup (publication->participant_identity);
-  copy->participant_name = g_strdup (publication->participant_name);
-  return copy;
-}
-
-void
-lk_publication_free (LkPublication * publication)
-{
-  if (!publication)
-    return;
-  g_free (publication->sid);
-  g_free (publication->name);
-  g_free (publication->mime_type);
-  g_free (publication->stream);
-  g_free (publication->participant_sid);
-  g_free (publication->participant_identity);
-  g_free (publication->participant_name);
-  g_free (publication);
-}
-
-/* The track's own, else that of its first codec: old servers fill the one, new ones both. */
-static const gchar *
-track_mime_type (const Livekit__TrackInfo * info)
-{
-  if ((!info->mime_type || !*info->mime_type) && info->n_codecs > 0)
-    return info->codecs[0]->mime_type;
-  return info->mime_type;
-}
-
-static gboolean
-track_is_stereo (const Livekit__TrackInfo * info)
-{
-  gsize i;
-
-  for (i = 0; i < info->n_audio_features; i++) {
-    if (info->audio_features[i] == LIVEKIT__AUDIO_TRACK_FEATURE__TF_STEREO)
-      return TRUE;
-  }
-  return info->stereo;
-}
-
-static gchar *
-copy_text (const gchar * text)
-{
-  return g_strdup (text ? text : "");
-}
-
-static LkPublication *
-publication_new (const LkParticipant * owner, const Livekit__TrackInfo * info)
-{
-  LkPublication *publication = g_new0 (LkPublication, 1);
-
-  publication->sid = copy_text (info->sid);
-  publication->name = copy_text (info->name);
-  publication->mime_type = copy_text (track_mime_type (info));
-  publication->stream = copy_text (info->stream);
-  publication->kind = (LkTrackKind) info->type;
-  if ((gint) info->source >= LK_SOURCE_UNKNOWN && (gint) info->source <= LK_SOURCE_SCREEN_SHARE_AUDIO)
-    publication->source = (LkTrackSource) info->source;
-  publication->muted = !!info->muted;
-  publication->is_encrypted = info->encryption != LIVEKIT__ENCRYPTION__TYPE__NONE;
-  publication->is_stereo = track_is_stereo (info);
-  publication->width = info->width;
-  publication->height = info->height;
-  publication->participant_sid = g_strdup (owner->sid);
-  publication->participant_identity = g_strdup (owner->identity);
-  publication->participant_name = g_strdup (owner->name);
-  return publication;
-}
-
-/* The owner's name is the owner's change, not the track's. */
-static gboolean
-publication_differs (const LkPublication * a, const LkPublication * b)
-{
-  return a->muted != b->muted || a->is_encrypted != b->is_encrypted || a->is_stereo != b->is_stereo
-      || a->width != b->width || a->height != b->height || a->source != b->source || !g_str_equal (a->name, b->name)
-      || !g_str_equal (a->mime_type, b->mime_type) || !g_str_equal (a->stream, b->stream);
-}
-
-/* ---- participants ---- */
-
-static GHashTable *
-copy_attributes (Livekit__StringEntry ** entries, gsize n_entries)
-{
-  GHashTable *attributes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  gsize i;
-
-  for (i = 0; i < n_entries; i++)
-    g_hash_table_replace (attributes, copy_text (entries[i]->key), copy_text (entries[i]->value));
-  return attributes;
-}
-
-static gboolean
-attributes_differ (GHashTable * a, GHashTable * b)
-{
-  GHashTableIter iter;
-  gpointer key, value;
-
-  if (g_hash_table_size (a) != g_hash_table_size (b))
-    return TRUE;
-  g_hash_table_iter_init (&iter, a);
-  while (g_hash_table_iter_next (&iter, &key, &value)) {
-    if (g_strcmp0 (value, g_hash_table_lookup (b, key)) != 0)
-      return TRUE;
-  }
-  return FALSE;
-}
-
-static LkPermission
-read_permission (const Livekit__ParticipantPermission * permission)
-{
-  LkPermission result = { FALSE, };
-
-  if (permission) {
-    result.can_subscribe = !!permission->can_subscribe;
-    result.can_publish = !!permission->can_publish;
-    result.can_publish_data = !!permission->can_publish_data;
-    result.can_update_metadata = !!permission->can_update_metadata;
-    result.hidden = !!permission->hidden;
-  }
-  return result;
-}
-
-static gboolean
-permission_differs (const LkPermission * a, const LkPermission * b)
-{
-  return a->can_subscribe != b->can_subscribe || a->can_publish != b->can_publish
-      || a->can_publish_data != b->can_publish_data || a->can_update_metadata != b->can_update_metadata
-      || a->hidden != b->hidden;
-}
-
-static gboolean
-participant_differs (const LkParticipant * a, const LkParticipant * b)
-{
-  return !g_str_equal (a->name, b->name) || !g_str_equal (a->metadata, b->metadata) || !g_str_equal (a->kind, b->kind)
-      || permission_differs (&a->permission, &b->permission) || attributes_differ (a->attributes, b->attributes);
-}
-
-static void
-participant_read (LkParticipant * participant, const Livekit__ParticipantInfo * info)
-{
-  participant->sid = copy_text (info->sid);
-  participant->identity = copy_text (info->identity);
-  participant->name = copy_text (info->name);
-  participant->metadata = copy_text (info->metadata);
-  participant->kind = participant_kind_name (info->kind);
-  participant->attributes = copy_attributes (info->attributes, info->n_attributes);
-  participant->permission = read_permission (info->permission);
-  participant->version = info->version;
-}
-
-static void
-participant_clear (LkParticipant * participant)
-{
-  g_free (participant->sid);
-  g_free (participant->identity);
-  g_free (participant->name);
-  g_free (participant->metadata);
-  g_hash_table_unref (participant->attributes);
-}
+/* ---- members ---- */
 
 static Member *
 member_new (const Livekit__ParticipantInfo * info)
 {
   Member *member = g_new0 (Member, 1);
 
-  participant_read (&member->info, info);
+  lk_participant_read (&member->info, info);
   member->tracks = g_ptr_array_new_with_free_func ((GDestroyNotify) lk_publication_free);
   member->link.data = member;
   return member;
@@ -295,7 +62,7 @@ member_free (Member * member)
 {
   if (!member)
     return;
-  participant_clear (&member->info);
+  lk_participant_clear (&member->info);
   g_ptr_array_unref (member->tracks);
   g_free (member);
 }
@@ -307,13 +74,13 @@ member_read (Member * member, const Livekit__ParticipantInfo * info)
   LkParticipant fresh;
   gboolean differs;
 
-  participant_read (&fresh, info);
+  lk_participant_read (&fresh, info);
   g_free (fresh.sid);
   g_free (fresh.identity);
   fresh.sid = g_steal_pointer (&member->info.sid);
   fresh.identity = g_steal_pointer (&member->info.identity);
-  differs = participant_differs (&member->info, &fresh);
-  participant_clear (&member->info);
+  differs = lk_participant_differs (&member->info, &fresh);
+  lk_participant_clear (&member->info);
   member->info = fresh;
   return differs;
 }
@@ -467,10 +234,10 @@ read_known_tracks (LkRoster * roster, Member * member, GHashTable * usable, Chan
 
   for (i = 0; i < member->tracks->len; i++) {
     LkPublication *known = g_ptr_array_index (member->tracks, i);
-    LkPublication *fresh = publication_new (&member->info, g_hash_table_lookup (usable, known->sid));
+    LkPublication *fresh = lk_publication_new (&member->info, g_hash_table_lookup (usable, known->sid));
 
     g_hash_table_remove (usable, known->sid);
-    if (publication_differs (known, fresh))
+    if (lk_publication_differs (known, fresh))
       g_ptr_array_add (changes->changed, fresh);
     g_hash_table_replace (roster->tracks, fresh->sid, fresh);
     member->tracks->pdata[i] = fresh;
@@ -491,7 +258,7 @@ add_new_tracks (LkRoster * roster, Member * member, const Livekit__ParticipantIn
 
     if (!track->sid || g_hash_table_lookup (usable, track->sid) != track)
       continue;
-    publication = publication_new (&member->info, track);
+    publication = lk_publication_new (&member->info, track);
     g_hash_table_remove (usable, track->sid);
     g_hash_table_insert (roster->tracks, publication->sid, publication);
     g_ptr_array_add (member->tracks, publication);

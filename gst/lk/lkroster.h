@@ -28,6 +28,8 @@ typedef struct
   gboolean can_subscribe, can_publish, can_publish_data, can_update_metadata, hidden;
 } LkPermission;
 
+gboolean lk_permission_differs (const LkPermission * a, const LkPermission * b);
+
 typedef struct
 {
   gchar *sid, *identity, *name, *metadata;
