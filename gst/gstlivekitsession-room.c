@@ -95,6 +95,15 @@ end_orphans_in_loop (gpointer data)
   g_ptr_array_set_size (session->orphans, 0);
 }
 
+/* From each time that we are in the room; nothing can come back while we are not. */
+static void
+wait_for_orphans (GstLiveKitSession * session)
+{
+  lk_loop_cancel (session->loop, &session->orphan_timer);
+  if (session->orphans->len)
+    session->orphan_timer = lk_loop_post_after (session->loop, ORPHAN_MS, end_orphans_in_loop, session, NULL);
+}
+
 static void
 on_room_joined (LkRoom * room, const LkJoinInfo * info, gpointer data)
 {
@@ -128,8 +137,7 @@ on_room_joined (LkRoom * room, const LkJoinInfo * info, gpointer data)
   /* Tracks known by now share the first offer: the roster's callbacks come first. */
   gst_livekit_session_reconcile_later (session);
   lk_loop_post (session->loop, begin_in_loop, session, NULL);
-  if (session->orphans->len)
-    session->orphan_timer = lk_loop_post_after (session->loop, ORPHAN_MS, end_orphans_in_loop, session, NULL);
+  wait_for_orphans (session);
   /* v0, with a token that may not subscribe: no offer will come, ours is what makes us active. */
   if (!info->is_single_peer && !info->subscriber_primary)
     gst_livekit_peer_negotiate_in_loop (session->publisher);
@@ -141,6 +149,7 @@ on_room_resumed (LkRoom * room, const LkIceServer * ice_servers, guint n_ice_ser
   GstLiveKitSession *session = data;
 
   gst_livekit_session_reconcile_later (session);
+  wait_for_orphans (session);
   if (gst_livekit_session_is_transport_up (session)) {
     lk_room_transport_up_in_loop (room);
     gst_livekit_session_set_state_in_loop (session, GST_LIVEKIT_CONNECTION_STATE_CONNECTED, NULL, 0, 0);
@@ -173,6 +182,7 @@ on_room_state_changed (LkRoom * room, LkRoomState state, const GError * error, g
             next_try_ms);
       return;
     case LK_ROOM_RESUMING:
+      lk_loop_cancel (session->loop, &session->orphan_timer);
       gst_livekit_session_set_state_in_loop (session, GST_LIVEKIT_CONNECTION_STATE_RECONNECTING, error, attempt,
           next_try_ms);
       return;
