@@ -3,9 +3,9 @@
 
 #include "vsroom.h"
 
+#include "applife.h"
 #include "applog.h"
 #include "apprestart.h"
-#include "vslife.h"
 
 #include <string.h>
 
@@ -16,16 +16,14 @@ struct _VsRoom
   const VsRoomDelegate *delegate;
   gpointer data;
   GstElement *pipeline, *sink, *src;    /* sink and src belong to the pipeline */
-  VsLife *life;                 /* of the pipeline */
-  gboolean is_up;               /* it has started */
+  AppLife *life;
+  gboolean is_up;               /* the pipeline has started */
   AppRestart *restart;
   gboolean is_connected;
-  gboolean is_going_down;       /* the pipeline before is not in NULL yet */
-  gboolean is_wanted_again;     /* as soon as it is */
 };
 
+static const AppLifeDelegate life_delegate;
 static void start_again (gpointer data);
-static void start_pipeline (VsRoom * room);
 
 VsRoom *
 vs_room_new (const VsConfig * config, GstClock * clock, const VsRoomDelegate * delegate, gpointer data)
@@ -36,29 +34,18 @@ vs_room_new (const VsConfig * config, GstClock * clock, const VsRoomDelegate * d
   room->clock = gst_object_ref (clock);
   room->delegate = delegate;
   room->data = data;
+  room->life = app_life_new (&life_delegate, room);
   room->restart = app_restart_new (start_again, room);
   return room;
 }
 
 static void
-on_down (gpointer data)
-{
-  VsRoom *room = data;
-
-  room->is_going_down = FALSE;
-  if (room->is_wanted_again)
-    start_pipeline (room);
-}
-
-static void
 drop_pipeline (VsRoom * room)
 {
-  if (room->pipeline == NULL)
-    return;
   room->is_connected = room->is_up = FALSE;
-  room->delegate->down (room->data);
-  room->is_going_down = TRUE;
-  vs_life_end (g_steal_pointer (&room->life), on_down, room);
+  if (room->pipeline != NULL)
+    room->delegate->down (room->data);
+  app_life_end (room->life);
   room->sink = room->src = NULL;
   gst_clear_object (&room->pipeline);
 }
@@ -71,6 +58,7 @@ vs_room_free (VsRoom * room)
   /* changes of pads that wait keep the old pipeline */
   while (g_main_context_iteration (NULL, FALSE));
   app_restart_free (room->restart);
+  app_life_free (room->life);
   gst_object_unref (room->clock);
   g_free (room);
 }
@@ -285,12 +273,11 @@ on_started (gpointer data)
   room->delegate->up (room->data);
 }
 
-static void
-start_pipeline (VsRoom * room)
+static GstElement *
+make (gpointer data)
 {
-  static const VsLifeDelegate delegate = { on_message, on_started };
+  VsRoom *room = data;
 
-  room->is_wanted_again = FALSE;
   room->pipeline = gst_object_ref_sink (gst_pipeline_new ("room"));
   gst_pipeline_use_clock (GST_PIPELINE (room->pipeline), room->clock);
   if (has_direction (room, TRUE))
@@ -303,8 +290,10 @@ start_pipeline (VsRoom * room)
     g_signal_connect (room->src, "pad-added", G_CALLBACK (on_pad_added), room);
     g_signal_connect (room->src, "pad-removed", G_CALLBACK (on_pad_removed), room);
   }
-  room->life = vs_life_new (room->pipeline, &delegate, room);
+  return gst_object_ref (room->pipeline);
 }
+
+static const AppLifeDelegate life_delegate = { make, on_started, on_message };
 
 /* Never beside the one before: the server would throw that out, for there is one participant of a name. */
 static void
@@ -312,24 +301,20 @@ start_again (gpointer data)
 {
   VsRoom *room = data;
 
-  if (room->is_going_down)
-    room->is_wanted_again = TRUE;
-  else
-    start_pipeline (room);
+  app_life_begin (room->life);
 }
 
 void
 vs_room_start (VsRoom * room)
 {
   if (room->pipeline == NULL && !app_restart_is_waiting (room->restart))
-    start_pipeline (room);
+    app_life_begin (room->life);
 }
 
 void
 vs_room_stop (VsRoom * room)
 {
   app_restart_cancel (room->restart);
-  room->is_wanted_again = FALSE;
   drop_pipeline (room);
 }
 
@@ -348,7 +333,7 @@ vs_room_get_sink (VsRoom * room)
 gboolean
 vs_room_has_ended (VsRoom * room)
 {
-  return room->pipeline == NULL && !room->is_going_down;
+  return app_life_has_ended (room->life);
 }
 
 gboolean

@@ -3,9 +3,9 @@
 
 #include "vsrunner.h"
 
+#include "applife.h"
 #include "applog.h"
 #include "apprestart.h"
-#include "vslife.h"
 
 #include <gst/app/gstappsrc.h>
 #include <string.h>
@@ -20,15 +20,14 @@ struct _VsRunner
   gpointer data;
   VsState state;
   VsParsed *parsed;             /* NULL unless it starts, runs or ends */
-  VsLife *life;                 /* of it */
-  gboolean is_going_down;       /* the one before is not in NULL yet */
+  AppLife *life;
   AppRestart *restart;
   guint end_timer;              /* source id */
-  gboolean is_wanted_again;     /* as soon as it has ended and is in NULL */
+  gboolean is_wanted_again;     /* as soon as it has ended */
 };
 
+static const AppLifeDelegate life_delegate;
 static void start_again (gpointer data);
-static void start_pipeline (VsRunner * runner);
 
 VsRunner *
 vs_runner_new (const VsPipelineConfig * config, GstClock * clock, const VsRunnerDelegate * delegate, gpointer data)
@@ -39,18 +38,9 @@ vs_runner_new (const VsPipelineConfig * config, GstClock * clock, const VsRunner
   runner->clock = gst_object_ref (clock);
   runner->delegate = delegate;
   runner->data = data;
+  runner->life = app_life_new (&life_delegate, runner);
   runner->restart = app_restart_new (start_again, runner);
   return runner;
-}
-
-static void
-on_down (gpointer data)
-{
-  VsRunner *runner = data;
-
-  runner->is_going_down = FALSE;
-  if (runner->is_wanted_again)
-    start_pipeline (runner);
 }
 
 static void
@@ -59,11 +49,9 @@ drop_pipeline (VsRunner * runner, VsState state)
   g_clear_handle_id (&runner->end_timer, g_source_remove);
   runner->is_wanted_again = FALSE;
   runner->state = state;
-  if (runner->parsed == NULL)
-    return;
-  runner->delegate->stopped (state == VS_BROKEN, runner->data);
-  runner->is_going_down = TRUE;
-  vs_life_end (g_steal_pointer (&runner->life), on_down, runner);
+  if (runner->parsed != NULL)
+    runner->delegate->stopped (state == VS_BROKEN, runner->data);
+  app_life_end (runner->life);
   g_clear_pointer (&runner->parsed, vs_parsed_free);
 }
 
@@ -73,6 +61,7 @@ vs_runner_free (VsRunner * runner)
   if (runner == NULL)
     return;
   app_restart_free (runner->restart);
+  app_life_free (runner->life);
   gst_object_unref (runner->clock);
   g_free (runner);
 }
@@ -167,37 +156,34 @@ on_started (gpointer data)
     runner->delegate->started (runner->parsed, runner->data);
 }
 
-static void
-start_pipeline (VsRunner * runner)
+static GstElement *
+make (gpointer data)
 {
-  static const VsLifeDelegate delegate = { on_message, on_started };
+  VsRunner *runner = data;
   g_autofree gchar *text = fill_in (runner->config->text), *problem = NULL;
 
-  runner->is_wanted_again = FALSE;
   runner->state = VS_STARTING;
   runner->parsed = vs_parse (text, &problem);
   if (runner->parsed == NULL) {
     vs_runner_fail (runner, problem);
-    return;
+    return NULL;
   }
   gst_pipeline_use_clock (GST_PIPELINE (runner->parsed->pipeline), runner->clock);
   runner->delegate->prepare (runner->parsed, runner->data);
   app_info ("%s: starts", runner->config->setting);
-  runner->life = vs_life_new (runner->parsed->pipeline, &delegate, runner);
+  return gst_object_ref (runner->parsed->pipeline);
 }
 
-/* Never beside the one before: both would want the same device or file. */
+static const AppLifeDelegate life_delegate = { make, on_started, on_message };
+
 static void
 start_again (gpointer data)
 {
   VsRunner *runner = data;
 
-  if (runner->is_going_down) {
+  if (app_life_is_going_down (runner->life))
     app_warning ("%s: does not end; starts again when it has", runner->config->setting);
-    runner->is_wanted_again = TRUE;
-  } else {
-    start_pipeline (runner);
-  }
+  app_life_begin (runner->life);
 }
 
 void
@@ -205,11 +191,9 @@ vs_runner_start (VsRunner * runner)
 {
   if (runner->state == VS_ENDING) {
     runner->is_wanted_again = TRUE;
-  } else if (runner->state == VS_STOPPED && runner->is_going_down) {
-    runner->state = VS_STARTING;
-    runner->is_wanted_again = TRUE;
   } else if (runner->state == VS_STOPPED) {
-    start_pipeline (runner);
+    runner->state = VS_STARTING;
+    app_life_begin (runner->life);
   }
 }
 
@@ -236,7 +220,7 @@ vs_runner_end (VsRunner * runner)
   runner->state = VS_ENDING;
   runner->end_timer = g_timeout_add (END_TIMEOUT_MS, on_end_timeout, runner);
   if (runner->parsed->is_sender)
-    vs_life_send_eos (runner->life);
+    app_life_send_eos (runner->life);
   else
     gst_app_src_end_of_stream (GST_APP_SRC (runner->parsed->ends[0]));
 }
@@ -257,7 +241,7 @@ vs_runner_get_state (VsRunner * runner)
 gboolean
 vs_runner_has_ended (VsRunner * runner)
 {
-  return runner->parsed == NULL && !runner->is_going_down;
+  return app_life_has_ended (runner->life);
 }
 
 guint

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tests of the lives of the video server's pipelines: starts and ends that hang, or fail. */
+/* Tests of the lives of pipelines, those of the video server among them: starts and ends that hang, or fail. */
 
 #include <gst/check/gstcheck.h>
 
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vslife.h"
+#include "applife.h"
 #include "vsrunner.h"
 
 /* Hangs in its start until a fifo is opened, and then in its flow until that is closed. */
@@ -18,7 +18,9 @@ typedef struct
 {
   gchar *folder, *fifo;
   GstElement *source;           /* of the pipeline that was prepared last */
-  guint n_prepared, n_started, n_stopped, n_ended, n_eos, n_errors;
+  AppLife *life;
+  GstElement *next;             /* the pipeline that is made next; or NULL: none can be */
+  guint n_made, n_prepared, n_started, n_stopped, n_eos, n_errors;
   gint n_latencies;             /* atomic */
   gint is_gone;                 /* atomic */
 } Fixture;
@@ -75,34 +77,46 @@ note_start (gpointer data)
 }
 
 static void
-note_end (gpointer data)
-{
-  ((Fixture *) data)->n_ended++;
-}
-
-static void
 note_disposal (gpointer data, GObject * object)
 {
   g_atomic_int_set (&((Fixture *) data)->is_gone, TRUE);
 }
 
+static GstElement *
+take_next (gpointer data)
+{
+  Fixture *f = data;
+
+  f->n_made++;
+  return g_steal_pointer (&f->next);
+}
+
 /* Takes @pipeline. */
-static VsLife *
+static void
 start_life (Fixture * f, GstElement * pipeline)
 {
-  static const VsLifeDelegate delegate = { note_message, note_start };
-  VsLife *life = vs_life_new (pipeline, &delegate, f);
+  static const AppLifeDelegate delegate = { take_next, note_start, note_message };
 
+  f->life = app_life_new (&delegate, f);
+  f->next = gst_object_ref_sink (pipeline);
   g_object_weak_ref (G_OBJECT (pipeline), note_disposal, f);
-  gst_object_unref (pipeline);
-  return life;
+  app_life_begin (f->life);
+  fail_unless_equals_int (f->n_made, 1);
+  fail_if (app_life_has_ended (f->life));
 }
 
 static void
-end_life (Fixture * f, VsLife * life)
+wait_end (Fixture * f)
 {
-  vs_life_end (life, note_end, f);
-  wait_until (f->n_ended == 1 && g_atomic_int_get (&f->is_gone));
+  wait_until (app_life_has_ended (f->life) && g_atomic_int_get (&f->is_gone));
+  app_life_free (f->life);
+}
+
+static void
+end_life (Fixture * f)
+{
+  app_life_end (f->life);
+  wait_end (f);
 }
 
 static GstPadProbeReturn
@@ -119,21 +133,20 @@ GST_START_TEST (test_eos_and_latency)
   GstElement *pipeline = gst_parse_launch ("videotestsrc is-live=true name=source ! fakesink", NULL);
   GstElement *source = gst_bin_get_by_name (GST_BIN (pipeline), "source");
   GstPad *pad = gst_element_get_static_pad (source, "src");
-  VsLife *life;
   gint n_latencies;
 
   set_up (&f);
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_EVENT_UPSTREAM, note_latency, &f, NULL);
   gst_object_unref (pad);
-  life = start_life (&f, pipeline);
+  start_life (&f, pipeline);
   wait_until (f.n_started == 1 && g_atomic_int_get (&f.n_latencies) > 0);
   n_latencies = g_atomic_int_get (&f.n_latencies);
   gst_element_post_message (source, gst_message_new_latency (GST_OBJECT (source)));
   wait_until (g_atomic_int_get (&f.n_latencies) > n_latencies);
-  vs_life_send_eos (life);
+  app_life_send_eos (f.life);
   wait_until (f.n_eos == 1);
   gst_object_unref (source);
-  end_life (&f, life);
+  end_life (&f);
   fail_unless_equals_int (f.n_errors, 0);
   tear_down (&f);
 }
@@ -160,15 +173,79 @@ GST_START_TEST (test_end_while_it_starts)
   text = g_strdup_printf (HANGS, f.fifo);
   pipeline = gst_parse_launch (text, NULL);
   source = gst_bin_get_by_name (GST_BIN (pipeline), "source");
-  vs_life_end (start_life (&f, pipeline), note_end, &f);
+  start_life (&f, pipeline);
+  app_life_end (f.life);
   while (g_main_context_iteration (NULL, FALSE));
-  fail_unless_equals_int (f.n_ended, 0);
+  fail_unless (app_life_is_going_down (f.life));
+  fail_if (app_life_has_ended (f.life));
   fd = open_fifo (&f);
   wait_until (get_state (source) >= GST_STATE_PAUSED);
   gst_object_unref (source);
   close (fd);
-  wait_until (f.n_ended == 1 && g_atomic_int_get (&f.is_gone));
+  wait_end (&f);
   fail_unless_equals_int (f.n_started + f.n_errors + f.n_eos, 0);
+  tear_down (&f);
+}
+GST_END_TEST;
+
+/* The next one waits for the end of the one before, and is forgotten when it is ended, too. */
+GST_START_TEST (test_one_after_the_other)
+{
+  Fixture f;
+  g_autofree gchar *text = NULL;
+  GstElement *pipeline, *source;
+  int fd;
+
+  set_up (&f);
+  text = g_strdup_printf (HANGS, f.fifo);
+  pipeline = gst_parse_launch (text, NULL);
+  source = gst_bin_get_by_name (GST_BIN (pipeline), "source");
+  start_life (&f, pipeline);
+  app_life_end (f.life);
+  f.next = gst_object_ref_sink (gst_parse_launch (text, NULL));
+  app_life_begin (f.life);
+  app_life_end (f.life);
+  app_life_begin (f.life);
+  app_life_begin (f.life);
+  fail_unless_equals_int (f.n_made, 1);
+  fd = open_fifo (&f);
+  wait_until (get_state (source) >= GST_STATE_PAUSED);
+  gst_object_unref (source);
+  close (fd);
+  wait_until (f.n_made == 2);
+  fd = open_fifo (&f);
+  wait_until (f.n_started == 1);
+  fail_unless_equals_int (f.n_made, 2);
+  app_life_end (f.life);
+  app_life_begin (f.life);
+  app_life_end (f.life);
+  close (fd);
+  wait_end (&f);
+  fail_unless_equals_int (f.n_made, 2);
+  fail_unless_equals_int (f.n_started, 1);
+  tear_down (&f);
+}
+GST_END_TEST;
+
+/* What could not be made leaves nothing behind, and may be made the next time. */
+GST_START_TEST (test_nothing_made)
+{
+  static const AppLifeDelegate delegate = { take_next, note_start, note_message };
+  Fixture f;
+  AppLife *life = app_life_new (&delegate, &f);
+
+  set_up (&f);
+  app_life_begin (life);
+  fail_unless_equals_int (f.n_made, 1);
+  fail_unless (app_life_has_ended (life));
+  app_life_end (life);
+  fail_unless (app_life_has_ended (life));
+  f.next = gst_object_ref_sink (gst_parse_launch ("videotestsrc ! fakesink", NULL));
+  app_life_begin (life);
+  wait_until (f.n_started == 1);
+  app_life_end (life);
+  wait_until (app_life_has_ended (life));
+  app_life_free (life);
   tear_down (&f);
 }
 GST_END_TEST;
@@ -203,13 +280,12 @@ GST_START_TEST (test_failure_without_reason)
 {
   Fixture f;
   GstElement *pipeline = gst_pipeline_new (NULL);
-  VsLife *life;
 
   set_up (&f);
   gst_bin_add (GST_BIN (pipeline), g_object_new (mute_get_type (), NULL));
-  life = start_life (&f, pipeline);
+  start_life (&f, pipeline);
   wait_until (f.n_errors == 1);
-  end_life (&f, life);
+  end_life (&f);
   tear_down (&f);
 }
 GST_END_TEST;
@@ -294,6 +370,8 @@ life_suite (void)
   tcase_set_timeout (tests, 60);
   tcase_add_test (tests, test_eos_and_latency);
   tcase_add_test (tests, test_end_while_it_starts);
+  tcase_add_test (tests, test_one_after_the_other);
+  tcase_add_test (tests, test_nothing_made);
   tcase_add_test (tests, test_failure_without_reason);
   tcase_add_test (tests, test_wanted_again_while_it_starts);
   return suite;
