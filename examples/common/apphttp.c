@@ -72,6 +72,18 @@ app_http_check_address (const gchar * listen, GError ** error)
   return address != NULL;
 }
 
+const gchar *
+app_http_read_address (AppSettings * settings, const gchar * name, const gchar * fallback, AppProblems * problems)
+{
+  const gchar *listen = app_settings_get (settings, name);
+  g_autofree gchar *place = app_settings_get_place (settings, name);
+  g_autoptr (GError) error = NULL;
+
+  if (listen != NULL && !app_http_check_address (listen, &error))
+    app_problems_add (problems, place, "%s: %s", name, error->message);
+  return listen != NULL ? listen : fallback;
+}
+
 /* Runs when the headers are there: libsoup itself keeps a body of any length. One that is too long, or does not say
  * how long it is, is read and forgotten; the answer comes behind it. */
 static void

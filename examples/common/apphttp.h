@@ -4,6 +4,8 @@
 
 #include <libsoup/soup.h>
 
+#include "appsettings.h"
+
 G_BEGIN_DECLS
 
 typedef struct _AppHttp AppHttp;
@@ -15,6 +17,9 @@ typedef void (*AppHttpHandler) (SoupServerMessage * message, const gchar * path,
 /* Whether @listen is "address:port", "[address]:port", ":port" (all addresses) or "port" (loopback). @error says why
  * not. */
 gboolean app_http_check_address (const gchar * listen, GError ** error);
+/* The setting @name, else @fallback, which may be NULL; with a problem when it is no such address. */
+const gchar *app_http_read_address (AppSettings * settings, const gchar * name, const gchar * fallback,
+    AppProblems * problems);
 /* NULL with an error when @listen is no address or is taken. Port 0 takes a free one. */
 AppHttp *app_http_new (const gchar * listen, GError ** error);
 void app_http_free (AppHttp * http);

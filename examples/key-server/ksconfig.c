@@ -95,17 +95,14 @@ ks_config_read (AppSettings * settings, AppProblems * problems)
 {
   KsConfig *config = g_new0 (KsConfig, 1);
   guint n_problems = app_problems_count (problems);
-  const gchar *listen = app_settings_get (settings, "LISTEN"), *origins = app_settings_get (settings, "CORS_ORIGINS");
+  const gchar *origins = app_settings_get (settings, "CORS_ORIGINS");
   g_autoptr (GPtrArray) unknown = NULL;
-  g_autoptr (GError) error = NULL;
 
   config->keys = app_keys_read (settings, problems);
   if (config->keys == NULL && app_problems_count (problems) == n_problems)
     app_settings_need (settings, "LIVEKIT_API_KEY",
         "set it and LIVEKIT_API_SECRET, or API_KEY and API_SECRET, or KEY_FILE", problems);
-  config->listen = g_strdup (listen != NULL ? listen : DEFAULT_LISTEN);
-  if (!app_http_check_address (config->listen, &error))
-    add_problem (settings, problems, "LISTEN", error->message);
+  config->listen = g_strdup (app_http_read_address (settings, "LISTEN", DEFAULT_LISTEN, problems));
   config->server_url = g_strdup (app_settings_get (settings, "LIVEKIT_SERVER"));
   if (config->server_url != NULL && !is_server_url (config->server_url))
     add_problem (settings, problems, "LIVEKIT_SERVER", "a URL that begins with ws:// or wss:// is expected");

@@ -27,11 +27,9 @@ vs_config_free (VsConfig * config)
 {
   if (config == NULL)
     return;
-  g_free (config->server_url);
-  g_free (config->token_url);
+  app_server_free (config->server);
   g_free (config->room);
   g_free (config->identity);
-  app_keys_free (config->keys);
   g_free (config->http_listen);
   g_ptr_array_unref (config->pipelines);
   g_free (config);
@@ -47,75 +45,6 @@ add_problem (AppSettings * settings, AppProblems * problems, const gchar * name,
   text = g_strdup_vprintf (format, arguments);
   va_end (arguments);
   app_problems_add (problems, place, "%s: %s", name, text);
-}
-
-/* Addresses */
-
-static gboolean
-has_scheme (const gchar * url, const gchar * const *schemes)
-{
-  g_autofree gchar *scheme = g_uri_parse_scheme (url);
-
-  return strstr (url, "://") != NULL && scheme != NULL && g_strv_contains (schemes, scheme);
-}
-
-/* @value with @scheme in front if it has none; NULL with a problem when it is no URL of these schemes. */
-static gchar *
-read_url (AppSettings * settings, const gchar * name, const gchar * value, const gchar * const *schemes,
-    AppProblems * problems)
-{
-  gboolean has_one = strstr (value, "://") != NULL;
-  g_autofree gchar *url = has_one ? g_strdup (value) : g_strconcat (schemes[0], "://", value, NULL);
-  g_autoptr (GUri) uri = g_uri_parse (url, G_URI_FLAGS_NONE, NULL);
-
-  if (uri != NULL && g_uri_get_host (uri) != NULL && *g_uri_get_host (uri) != '\0' && has_scheme (url, schemes))
-    return g_steal_pointer (&url);
-  add_problem (settings, problems, name, "a host with its port, or a URL of %s or %s, is expected", schemes[0],
-      schemes[1]);
-  return NULL;
-}
-
-/* As the Go server has it, a token server without a path is asked for /token. */
-static gchar *
-add_token_path (const gchar * url)
-{
-  g_autoptr (GUri) uri = g_uri_parse (url, G_URI_FLAGS_ENCODED, NULL);
-  const gchar *path = g_uri_get_path (uri);
-
-  if (*path != '\0' && strcmp (path, "/") != 0)
-    return g_strdup (url);
-  return g_strconcat (url, *path == '/' ? "token" : "/token", NULL);
-}
-
-static void
-read_addresses (VsConfig * config, AppSettings * settings, AppProblems * problems)
-{
-  static const gchar *const server_schemes[] = { "ws", "wss", "http", "https", NULL };
-  static const gchar *const token_schemes[] = { "http", "https", NULL };
-  const gchar *server, *token_server = app_settings_get (settings, "TOKEN_SERVER");
-  const gchar *listen = app_settings_get (settings, "HTTP_LISTEN");
-  guint n_problems = app_problems_count (problems);
-  g_autoptr (GError) error = NULL;
-
-  server = app_settings_need (settings, "LIVEKIT_SERVER", "the address of the LiveKit server", problems);
-  if (server != NULL)
-    config->server_url = read_url (settings, "LIVEKIT_SERVER", server, server_schemes, problems);
-
-  config->keys = app_keys_read (settings, problems);
-  if (token_server != NULL && config->keys != NULL)
-    add_problem (settings, problems, "TOKEN_SERVER", "it is set, and an API key too: one of them is enough");
-  else if (token_server == NULL && config->keys == NULL && app_problems_count (problems) == n_problems)
-    app_settings_need (settings, "TOKEN_SERVER", "host:port or URL of the key server (or set LIVEKIT_API_KEY and "
-        "LIVEKIT_API_SECRET, or KEY_FILE)", problems);
-  if (token_server != NULL) {
-    g_autofree gchar *url = read_url (settings, "TOKEN_SERVER", token_server, token_schemes, problems);
-
-    config->token_url = url != NULL ? add_token_path (url) : NULL;
-  }
-
-  config->http_listen = g_strdup (listen);
-  if (listen != NULL && !app_http_check_address (listen, &error))
-    add_problem (settings, problems, "HTTP_LISTEN", "%s", error->message);
 }
 
 /* Pipelines */
@@ -211,7 +140,8 @@ vs_config_read (AppSettings * settings, AppProblems * problems)
   g_autoptr (GPtrArray) unknown = NULL;
 
   config->pipelines = g_ptr_array_new_with_free_func (pipeline_config_free);
-  read_addresses (config, settings, problems);
+  config->server = app_server_read (settings, problems);
+  config->http_listen = g_strdup (app_http_read_address (settings, "HTTP_LISTEN", NULL, problems));
   config->room = g_strdup (app_settings_need (settings, "ROOM_ID", "the room to join", problems));
   config->identity = g_strdup (app_settings_need (settings, "CLIENT_ID", "the name to join it by", problems));
   read_pipelines (config, settings, problems);

@@ -4,7 +4,7 @@
 
 #include <glib.h>
 
-#include "appkeys.h"
+#include "appserver.h"
 
 G_BEGIN_DECLS
 
@@ -25,8 +25,8 @@ typedef struct
 
 typedef struct
 {
-  gchar *server_url, *token_url, *room, *identity;      /* token_url is NULL when there are keys */
-  AppKeys *keys;                /* or NULL */
+  AppServer *server;
+  gchar *room, *identity;
   gchar *http_listen;           /* or NULL */
   GPtrArray *pipelines;         /* VsPipelineConfig, owned */
 } VsConfig;

@@ -253,12 +253,8 @@ make_element (VsRoom * room, const gchar * factory)
   const VsConfig *config = room->config;
   GstElement *element = gst_element_factory_make (factory, NULL);
 
-  g_object_set (element, "server-url", config->server_url, "room", config->room, "identity", config->identity,
-      "join-timeout", 0, NULL);
-  if (config->keys != NULL)
-    g_object_set (element, "api-key", config->keys->key, "api-secret", config->keys->secret, NULL);
-  else
-    g_object_set (element, "token-url", config->token_url, NULL);
+  app_server_set_up (config->server, G_OBJECT (element));
+  g_object_set (element, "room", config->room, "identity", config->identity, "join-timeout", 0, NULL);
   gst_bin_add (GST_BIN (room->pipeline), element);
   return element;
 }
