@@ -118,11 +118,42 @@ measure (Run * run)
 /* Up */
 
 static void
-to_playing (GstElement * pipeline, gpointer data)
+change_state (GstElement * pipeline, GstState state)
 {
   /* an element that says why has done so before: that is the one that counts */
-  if (gst_element_set_state (pipeline, GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE)
+  if (gst_element_set_state (pipeline, state) == GST_STATE_CHANGE_FAILURE)
     GST_ELEMENT_ERROR (pipeline, CORE, STATE_CHANGE, ("an element cannot start, and does not say why"), (NULL));
+}
+
+static void
+to_paused (GstElement * pipeline, gpointer data)
+{
+  change_state (pipeline, GST_STATE_PAUSED);
+}
+
+static void
+to_playing (GstElement * pipeline, gpointer data)
+{
+  change_state (pipeline, GST_STATE_PLAYING);
+}
+
+static gboolean
+paused_in_main (gpointer data)
+{
+  Run *run = data;
+
+  run->is_starting = FALSE;
+  if (run->is_ending)
+    enter (run, to_null, down_in_thread);
+  else
+    run->life->delegate->paused (run->life->data);
+  return leave (run);
+}
+
+static void
+paused_in_thread (gpointer data)
+{
+  post (paused_in_main, data);
 }
 
 static gboolean
@@ -174,7 +205,10 @@ start_run (AppLife * life)
   life->run->is_starting = TRUE;
   bus = gst_element_get_bus (pipeline);
   gst_bus_add_watch (bus, on_message, life->run);
-  enter (life->run, to_playing, started_in_thread);
+  if (life->delegate->paused != NULL)
+    enter (life->run, to_paused, paused_in_thread);
+  else
+    enter (life->run, to_playing, started_in_thread);
 }
 
 AppLife *
@@ -202,6 +236,14 @@ app_life_begin (AppLife * life)
     life->is_wanted_again = TRUE;
   else
     start_run (life);
+}
+
+void
+app_life_play (AppLife * life)
+{
+  g_return_if_fail (!life->run->is_starting);
+  life->run->is_starting = TRUE;
+  enter (life->run, to_playing, started_in_thread);
 }
 
 static void
