@@ -72,6 +72,9 @@ on_error (VsRoom * room, GstMessage * message)
   g_autofree gchar *details = NULL;
   guint delay_ms;
 
+  /* what was taken out meanwhile: each layer of a track tells of the same fault, and at the first all of them go */
+  if (!gst_object_has_as_ancestor (GST_MESSAGE_SRC (message), GST_OBJECT (room->pipeline)))
+    return;
   gst_message_parse_error (message, &error, &details);
   if (room->delegate->element_failed (GST_MESSAGE_SRC (message), error, room->data))
     return;
