@@ -19,7 +19,7 @@ struct _VsServer
   VsRoom *room;
   GPtrArray *senders, *receivers;       /* VsSender, VsReceiver, owned */
   GPtrArray *pads;              /* of livekitsrc, that are there, owned */
-  void (*done) (gpointer data);
+  void (*done) (gpointer data); /* not NULL: it ends */
   gpointer done_data;
   guint stop_timer;             /* source id */
   gint64 stop_until_us;         /* monotonic */
@@ -57,11 +57,11 @@ get_runner (VsServer * server, guint index, const VsPipelineConfig ** config)
 
 /* Tracks of others */
 
-/* A track may be free for a pipeline whose own one has gone. */
+/* A track may be free for a pipeline whose own one has gone; not at the end, when none begins any more. */
 static void
 offer_pads (VsServer * server)
 {
-  if (vs_room_get_bin (server->room) == NULL)
+  if (server->done != NULL || vs_room_get_bin (server->room) == NULL)
     return;
   for (guint i = 0; i < server->pads->len; i++) {
     GstPad *pad = g_ptr_array_index (server->pads, i);

@@ -287,6 +287,29 @@ def test_video_server_stuck_at_end(bench):
     check_at_least(len(bench.probe_file(file)['times'][0]), 15, 'frames of the file')
 
 
+def test_video_server_no_start_at_the_end(bench):
+    """While the program ends, a track goes and another one could take its place: nothing begins any more."""
+    bench.start_server()
+    device = bench.temporary / 'device'
+    os.mkfifo(device)
+    publish = 'videotestsrc is-live=true ! video/x-raw,width=160,height=120,framerate=15/1 ! vp8enc deadline=1 ! '
+    with open(device, 'r+b', buffering=0):
+        program = video_server(bench, settings(
+            bench, 'vp8dec ! fakesink',
+            'filesrc location=%s ! fakesink async=false %s ! vp8enc deadline=1 ! appsink name=sink'
+            % (device, CAMERA % (160, 120)), RECEIVER_VIDEO_ID='*/video'))
+        alice = bench.launch('alice', publish + bench.element('sink', 'alice'))
+        program.wait_printed('the track */video is there')
+        bob = bench.launch('bob', publish + bench.element('sink', 'bob'))
+        bench.wait_published('bob', 1)
+        program.process.send_signal(signal.SIGTERM)
+        program.wait_printed('PIPELINE_0: ended')
+        alice.end()
+        program.wait_end()
+        bob.end()
+    check_equal(program.printed().count('PIPELINE_0: starts'), 1, 'starts')
+
+
 def test_video_server_recordings(bench):
     """MP4 and segments of two tracks; a full disk breaks the third recording alone."""
     bench.start_server()
