@@ -24,6 +24,7 @@ struct _VsRunner
   AppRestart *restart;
   guint end_timer;              /* source id */
   gboolean is_wanted_again;     /* as soon as it has ended */
+  gint64 last_start_s;          /* as the text was told, since 1970 */
 };
 
 static const AppLifeDelegate life_delegate;
@@ -134,14 +135,17 @@ on_message (GstMessage * message, gpointer data)
   }
 }
 
-/* "{time}" in the text becomes the time of the start, so that no recording overwrites another. */
+/* "{time}" in the text becomes the time of the start, so that no recording overwrites another: not even one of the same
+ * second, in place of which it is the next one. */
 static gchar *
-fill_in (const gchar * text)
+fill_in (VsRunner * runner)
 {
-  g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
+  gint64 now_s = MAX (g_get_real_time () / G_USEC_PER_SEC, runner->last_start_s + 1);
+  g_autoptr (GDateTime) now = g_date_time_new_from_unix_utc (now_s);
   g_autofree gchar *time = g_date_time_format (now, "%Y%m%dT%H%M%SZ");
-  g_auto (GStrv) parts = g_strsplit (text, "{time}", -1);
+  g_auto (GStrv) parts = g_strsplit (runner->config->text, "{time}", -1);
 
+  runner->last_start_s = now_s;
   return g_strjoinv (time, parts);
 }
 
@@ -160,7 +164,7 @@ static GstElement *
 make (gpointer data)
 {
   VsRunner *runner = data;
-  g_autofree gchar *text = fill_in (runner->config->text), *problem = NULL;
+  g_autofree gchar *text = fill_in (runner), *problem = NULL;
 
   runner->state = VS_STARTING;
   runner->parsed = vs_parse (text, &problem);

@@ -406,7 +406,6 @@ void
 vs_sender_get_stats (VsSender * sender, VsSenderStats * stats)
 {
   stats->buffers = stats->bytes = 0;
-  stats->is_published = sender->outlets[0].pad != NULL;
   for (guint i = 0; i < sender->n_outlets; i++) {
     Outlet *outlet = &sender->outlets[i];
 

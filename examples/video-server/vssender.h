@@ -12,7 +12,6 @@ typedef struct _VsSender VsSender;
 typedef struct
 {
   guint64 buffers, bytes;       /* that came out of the pipeline */
-  gboolean is_published;        /* it has a place in the room */
 } VsSenderStats;
 
 VsSender *vs_sender_new (const VsPipelineConfig * config, VsRoom * room, GstClock * clock);

@@ -21,6 +21,7 @@ typedef struct
   AppLife *life;
   GstElement *next;             /* the pipeline that is made next; or NULL: none can be */
   guint n_made, n_prepared, n_started, n_stopped, n_eos, n_errors;
+  GPtrArray *files;             /* their names */
   gint n_latencies;             /* atomic */
   gint is_gone;                 /* atomic */
 } Fixture;
@@ -360,6 +361,49 @@ GST_START_TEST (test_wanted_again_while_it_starts)
 }
 GST_END_TEST;
 
+static void
+note_file (VsParsed * parsed, gpointer data)
+{
+  Fixture *f = data;
+  g_autoptr (GstElement) sink = gst_bin_get_by_name (GST_BIN (parsed->pipeline), "file");
+  gchar *location = NULL;
+
+  g_object_get (sink, "location", &location, NULL);
+  f->n_prepared++;
+  g_ptr_array_add (f->files, location);
+}
+
+/* As fast as tracks may come and go: each recording has a name of its own. */
+GST_START_TEST (test_no_recording_overwrites_another)
+{
+  static const VsRunnerDelegate delegate = { note_file, note_run, note_stopped };
+  Fixture f;
+  g_autofree gchar *text = NULL;
+  g_autoptr (GstClock) clock = gst_system_clock_obtain ();
+  VsPipelineConfig config = { 0, };
+  VsRunner *runner;
+
+  set_up (&f);
+  f.files = g_ptr_array_new_with_free_func (g_free);
+  config.setting = (gchar *) "PIPELINE_0";
+  config.text = text = g_strdup_printf ("appsrc name=source ! audio/x-opus ! filesink name=file location=%s/{time}.ogg",
+      f.folder);
+  runner = vs_runner_new (&config, clock, &delegate, &f);
+  for (guint i = 0; i < 4; i++) {
+    vs_runner_start (runner);
+    wait_until (f.n_prepared == i + 1);
+    fail_unless (i == 0 || strcmp (g_ptr_array_index (f.files, i), g_ptr_array_index (f.files, i - 1)) > 0);
+    vs_runner_stop (runner);
+    wait_until (vs_runner_has_ended (runner));
+  }
+  vs_runner_free (runner);
+  for (guint i = 0; i < f.files->len; i++)
+    g_unlink (g_ptr_array_index (f.files, i));
+  g_ptr_array_unref (f.files);
+  tear_down (&f);
+}
+GST_END_TEST;
+
 static Suite *
 life_suite (void)
 {
@@ -374,6 +418,7 @@ life_suite (void)
   tcase_add_test (tests, test_nothing_made);
   tcase_add_test (tests, test_failure_without_reason);
   tcase_add_test (tests, test_wanted_again_while_it_starts);
+  tcase_add_test (tests, test_no_recording_overwrites_another);
   return suite;
 }
 
