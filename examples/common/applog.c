@@ -3,6 +3,8 @@
 
 #include "applog.h"
 
+#include <string.h>
+
 #include "lklog.h"
 
 static AppLogLevel max_level = APP_LOG_INFO;
@@ -38,6 +40,20 @@ app_log_init (void)
   lk_log_set_max_level (LK_LOG_WARNING);
 }
 
+void
+app_log_hide_passwords (gchar * text)
+{
+  for (gchar * p = strstr (text, "://"); p != NULL; p = strstr (p, "://")) {
+    gchar *at, *colon;
+
+    p += strlen ("://");
+    at = g_strrstr_len (p, (gssize) strcspn (p, "/ \t\r\n\"'<>"), "@");
+    colon = at != NULL ? memchr (p, ':', (gsize) (at - p)) : NULL;
+    if (colon != NULL)
+      memset (colon + 1, '*', (gsize) (at - colon - 1));
+  }
+}
+
 /* Control characters become spaces: a line of the log is one line, and a terminal is not steered by it, whatever a peer
  * called itself. */
 void
@@ -53,6 +69,7 @@ app_log (AppLogLevel level, const gchar * format, ...)
   va_start (arguments, format);
   text = g_strdup_vprintf (format, arguments);
   va_end (arguments);
+  app_log_hide_passwords (text);
   for (gchar * p = text; *p != '\0'; p++)
     *p = g_ascii_iscntrl (*p) ? ' ' : *p;
   if (is_journal) {

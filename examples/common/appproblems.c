@@ -3,6 +3,8 @@
 
 #include "appproblems.h"
 
+#include "applog.h"
+
 struct _AppProblems
 {
   GPtrArray *texts;             /* owned strings */
@@ -31,6 +33,7 @@ add_valist (AppProblems * problems, const gchar * place, const gchar * format, v
 {
   g_autofree gchar *text = g_strdup_vprintf (format, arguments);
 
+  app_log_hide_passwords (text);
   g_ptr_array_add (problems->texts, place != NULL ? g_strconcat (place, ": ", text, NULL) : g_steal_pointer (&text));
 }
 

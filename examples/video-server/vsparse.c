@@ -7,6 +7,8 @@
 #include <gst/app/gstappsrc.h>
 #include <string.h>
 
+#include "applog.h"
+
 /* characters of the text around a mark */
 #define MARK_BEFORE 60
 #define MARK_AFTER 30
@@ -151,12 +153,15 @@ static gchar *
 describe_fault (const gchar * text, const GError * error)
 {
   GString *problem = g_string_new (error->message);
+  g_autofree gchar *shown = g_strdup (text);
   gssize at = vs_parse_find_fault (text, error);
 
+  /* before it is cut: half of a URL is not known as one */
+  app_log_hide_passwords (shown);
   if (at >= 0)
-    append_mark (problem, text, (gsize) at);
+    append_mark (problem, shown, (gsize) at);
   else
-    g_string_append_printf (problem, "\n    %s", text);
+    g_string_append_printf (problem, "\n    %s", shown);
   return g_string_free (problem, FALSE);
 }
 

@@ -97,6 +97,24 @@ GST_START_TEST (test_faults_are_marked)
 }
 GST_END_TEST;
 
+/* Also where the text is cut within a URL. */
+GST_START_TEST (test_faults_hide_passwords)
+{
+  static const gchar *const texts[] = {
+    "rtspsrc location=rtsp://user:hidden@cam/1 ! rtph264depayy ! appsink name=sink",
+    "rtspsrc location=rtsp://user:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaahidden@cam ! rtph264depayy ! fakesink",
+    "rtspsrc location=rtsp://user:hidden@cam/1 latency=x ! fakesink",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++) {
+    g_autofree gchar *problem = NULL;
+
+    fail_unless (vs_parse (texts[i], &problem) == NULL);
+    fail_unless (strstr (problem, "hidden") == NULL && strstr (problem, "*****@") != NULL, "%s", problem);
+  }
+}
+GST_END_TEST;
+
 GST_START_TEST (test_marks_stand_below)
 {
   g_autofree gchar *problem = NULL, *distant = NULL;
@@ -144,6 +162,7 @@ parse_suite (void)
   tcase_add_test (tests, test_ends);
   tcase_add_test (tests, test_no_end);
   tcase_add_test (tests, test_faults_are_marked);
+  tcase_add_test (tests, test_faults_hide_passwords);
   tcase_add_test (tests, test_marks_stand_below);
   tcase_add_test (tests, test_whose_track);
   return suite;

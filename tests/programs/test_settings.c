@@ -342,6 +342,37 @@ GST_START_TEST (test_log_lines_are_lines)
 }
 GST_END_TEST;
 
+GST_START_TEST (test_passwords_of_urls_are_hidden)
+{
+  static const struct
+  {
+    const gchar *text, *shown;
+  } rows[] = {
+    {"rtsp://user:pass@cam/1", "rtsp://user:****@cam/1"},
+    {"location=\"rtsp://u:p:q@r@cam\" ! x http://:a@b", "location=\"rtsp://u:*****@cam\" ! x http://:*@b"},
+    {"ws://127.0.0.1:7880/@ and rtsp://user@cam:554/", "ws://127.0.0.1:7880/@ and rtsp://user@cam:554/"},
+    {"://", "://"},
+    {"a:b@c", "a:b@c"},
+  };
+  g_autoptr (AppProblems) problems = app_problems_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autofree gchar *text = g_strdup (rows[i].text);
+
+    app_log_hide_passwords (text);
+    fail_unless_equals_string (text, rows[i].shown);
+  }
+  app_problems_add (problems, NULL, "%s", rows[0].text);
+  fail_unless_equals_string (app_problems_get (problems, 0), rows[0].shown);
+  printed = g_string_new (NULL);
+  g_set_printerr_handler (on_printed);
+  app_info ("%s", rows[0].text);
+  g_set_printerr_handler (NULL);
+  fail_unless (strstr (printed->str, rows[0].shown) != NULL, "%s", printed->str);
+  g_string_free (printed, TRUE);
+}
+GST_END_TEST;
+
 static Suite *
 settings_suite (void)
 {
@@ -366,6 +397,7 @@ settings_suite (void)
   tcase_add_test (other, test_restart_delays);
   tcase_add_test (other, test_restart_comes_once);
   tcase_add_test (other, test_log_lines_are_lines);
+  tcase_add_test (other, test_passwords_of_urls_are_hidden);
   return suite;
 }
 
