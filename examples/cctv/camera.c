@@ -16,6 +16,7 @@ struct _CctvRun
 
   CctvSession *session;         /* NULL = not in the room, nor on the way */
   gboolean is_connected, is_leaving;
+  gboolean was_lost;            /* the connection, since it was there last */
   gboolean is_demanded;         /* on demand: somebody came */
   gint64 alone_since_us;        /* 0 = not alone, or not connected */
   gint64 unwatched_since_us[CCTV_MAX_STREAMS];  /* 0 = watched, or not known yet */
@@ -75,8 +76,12 @@ on_connected_changed (gboolean is_connected, gpointer data)
 {
   CctvRun *run = data;
 
-  if (is_connected && run->n_joins++ > 0)
-    run->n_reconnects++;
+  if (is_connected) {
+    run->n_joins++;
+    run->n_reconnects += run->was_lost;
+  }
+  /* who left for want of viewers has lost nothing */
+  run->was_lost = !is_connected;
   run->is_connected = is_connected;
   run->alone_since_us = is_connected && cctv_session_get_n_viewers (run->session) == 0 ? g_get_monotonic_time () : 0;
   if (is_connected)
@@ -126,6 +131,7 @@ on_failed (const GError * error, gboolean is_displaced, gpointer data)
 {
   CctvRun *run = data;
 
+  run->was_lost |= run->is_connected;
   leave (run);
   fail (run, error->message);
   if (is_displaced)

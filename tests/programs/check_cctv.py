@@ -111,6 +111,10 @@ def test_cctv_demand_browser(bench):
     browser.call('leave')
     gateway.wait_state('one', 'idle', 60)
     wait_until(lambda: len([line for line in cameras.lines if line['event'] == 'closed']) >= 1, 'the camera is let go')
+    watch(bench, browser, 'one')
+    gateway.wait_state('one', 'publishing', 60)
+    check_equal(gateway.metric('camera_joins_total', camera='one'), 2, 'joins')
+    check_equal(gateway.metric('camera_reconnects_total', camera='one'), 0, 'reconnects: it left by itself')
     # a webhook that nobody has signed
     request = urllib.request.Request(gateway.address + '/webhook', b'{"event": "participant_joined"}')
     try:
