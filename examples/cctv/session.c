@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "appkeys.h"
 #include "applog.h"
 #include "lktoken.h"
 
@@ -171,13 +172,9 @@ mint_token (const CctvCamera * camera, const CctvSettings * settings, GError ** 
 {
   g_autofree gchar *room = make_room (settings, camera);
   g_autofree gchar *identity = make_identity (camera);
-  LkTokenRequest request = {
-    .api_key = settings->api_key,.api_secret = settings->api_secret,.room = room,.identity = identity,
-    .name = camera->name,.now_s = g_get_real_time () / G_USEC_PER_SEC,.valid_s = TOKEN_VALID_S,
-    .no_subscribe = TRUE,.no_data = TRUE,
-  };
+  const AppKeys keys = { settings->api_key, settings->api_secret };
 
-  return lk_token_mint (&request, error);
+  return app_keys_mint (&keys, room, identity, camera->name, APP_MAY_PUBLISH, TOKEN_VALID_S, error);
 }
 
 /* It comes back by itself for as long as it takes: the camera's place in the room is not given up. */
