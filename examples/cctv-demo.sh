@@ -69,7 +69,10 @@ prepare
 # shellcheck disable=SC2046 # words
 set -- $(free_ports 3)
 rtsp_port=$1 gateway_port=$2 key_port=$3
+# cameras on demand join no room before somebody comes
+said='cameras, port'
 if [ -z "$file" ]; then
+  said=' connected'
   write_cameras
   file=$folder/cctv.yaml
   start mediamtx "$LIVE_MEDIAMTX" "$folder/mediamtx.yml"
@@ -79,9 +82,9 @@ if [ -z "$file" ]; then
 fi
 start gateway "$build/examples/cctv/livekit-cctv" "$file"
 gateway=$pid
-wait_said 'connected'
+wait_said "$said"
 start_key_server "$key_port" nobody
-say "cameras are in their rooms; logs: ${folder#"$root"/}"
+say "the gateway runs; logs: ${folder#"$root"/}"
 sed -n 's/.*\<id: *\([A-Za-z0-9_.-]*\).*/\1/p' "$file" | while read -r id; do
   say "the viewer: http://127.0.0.1:$key_port/?room=camera_$id"
 done
