@@ -167,7 +167,8 @@ GST_START_TEST (test_path_of_server_url_is_kept)
   f->settings.server_url = url;
   in_loop (f, do_connect);
   g_error_free (expect_error (f, LK_ERROR_SERVER));
-  received = fake_raw_server_dup_received (raw);
+  received = fake_raw_server_wait_received (raw, "\r\n\r\n", WAIT_MS);
+  fail_unless (received != NULL);
   fail_unless (g_str_has_prefix (received, "GET /base/rtc/v1?join_request="), "%s", received);
   signal_fixture_free (f);
   fake_raw_server_free (raw);

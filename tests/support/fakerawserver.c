@@ -70,6 +70,7 @@ note_received (FakeRawServer * server, const gchar * data, gsize size)
   g_mutex_lock (&server->lock);
   for (i = 0; i < size && server->received->len < MAX_RECEIVED_BYTES; i++)
     g_string_append_c (server->received, data[i] ? data[i] : '.');
+  g_cond_broadcast (&server->cond);
   g_mutex_unlock (&server->lock);
 }
 
@@ -220,12 +221,18 @@ fake_raw_server_wait_connections (FakeRawServer * server, guint n, guint timeout
 }
 
 gchar *
-fake_raw_server_dup_received (FakeRawServer * server)
+fake_raw_server_wait_received (FakeRawServer * server, const gchar * text, guint timeout_ms)
 {
-  gchar *copy;
+  gint64 deadline = g_get_monotonic_time () + timeout_ms * G_TIME_SPAN_MILLISECOND;
+  gchar *copy = NULL;
 
   g_mutex_lock (&server->lock);
-  copy = g_strdup (server->received->str);
+  while (!strstr (server->received->str, text)) {
+    if (!g_cond_wait_until (&server->cond, &server->lock, deadline))
+      break;
+  }
+  if (strstr (server->received->str, text))
+    copy = g_strdup (server->received->str);
   g_mutex_unlock (&server->lock);
   return copy;
 }

@@ -136,6 +136,7 @@ guint fake_raw_server_get_port (FakeRawServer * server);
 const gchar *fake_raw_server_get_url (FakeRawServer * server);  /* ws://127.0.0.1:port */
 guint fake_raw_server_n_connections (FakeRawServer * server);
 gboolean fake_raw_server_wait_connections (FakeRawServer * server, guint n, guint timeout_ms);
-gchar *fake_raw_server_dup_received (FakeRawServer * server);   /* all of all connections, zero bytes as '.' */
+/* All of all connections, zero bytes as '.', as soon as @text is in it; NULL: it does not come. */
+gchar *fake_raw_server_wait_received (FakeRawServer * server, const gchar * text, guint timeout_ms);
 
 G_END_DECLS
