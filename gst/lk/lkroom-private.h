@@ -86,9 +86,9 @@ struct _LkRoom
   gboolean has_switched;        /* from resuming to rejoining */
   gboolean has_answered;        /* a server that had been silent */
   guint n_soon;                 /* tries to come that do not wait for long */
-  gint64 try_since_ms, ghost_since_ms;  /* of the last ones */
+  gint64 try_since_ms;          /* of the last one */
   gboolean is_answered;         /* the try */
-  guint n_ghosts;               /* tries given up unanswered, which the server may take up yet */
+  GArray *ghosts;               /* gint64, ms: when a try was given up that the server may take up yet */
   gint64 steady_since_ms;       /* JOINED with transport up; 0 = is not */
 
   /* the session, as the server knows it */

@@ -132,6 +132,7 @@ lk_room_new (LkLoop * loop, const LkRoomDelegate * delegate, gpointer data)
   self->roster = lk_roster_new (&roster_delegate, self);
   self->wanted = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->track_settings = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->ghosts = g_array_new (FALSE, FALSE, sizeof (gint64));
   g_queue_init (&self->waiting);
   lk_room_init_publishing (self);
   return self;
@@ -147,6 +148,7 @@ lk_room_free (LkRoom * self)
   g_hash_table_unref (self->wanted);
   g_hash_table_unref (self->track_settings);
   g_hash_table_unref (self->published);
+  g_array_unref (self->ghosts);
   g_clear_pointer (&self->attributes, g_hash_table_unref);
   g_clear_pointer (&self->token, lk_token_clear);
   g_clear_pointer (&self->claims, lk_token_claims_free);

@@ -61,24 +61,30 @@ lk_room_is_reconnecting (LkRoom * self)
 /* A server that was frozen takes up each try that waited for it, also those that we gave up: each may take our place when
  * another one has come through. */
 static void
+forget_old_ghosts (LkRoom * self)
+{
+  while (self->ghosts->len && lk_room_now_ms (self) - g_array_index (self->ghosts, gint64, 0) > GHOST_MS)
+    g_array_remove_index (self->ghosts, 0);
+}
+
+static void
 note_ghost (LkRoom * self)
 {
   gint64 now_ms = lk_room_now_ms (self);
 
   if (self->is_answered || now_ms - self->try_since_ms < SILENT_TRY_MS)
     return;
-  if (now_ms - self->ghost_since_ms > GHOST_MS)
-    self->n_ghosts = 0;
-  self->n_ghosts++;
-  self->ghost_since_ms = now_ms;
+  forget_old_ghosts (self);
+  g_array_append_val (self->ghosts, now_ms);
 }
 
 gboolean
 lk_room_take_ghost (LkRoom * self)
 {
-  if (self->n_ghosts == 0 || lk_room_now_ms (self) - self->ghost_since_ms > GHOST_MS)
+  forget_old_ghosts (self);
+  if (self->ghosts->len == 0)
     return FALSE;
-  self->n_ghosts--;
+  g_array_remove_index (self->ghosts, 0);
   self->n_soon = N_SOON;
   return TRUE;
 }

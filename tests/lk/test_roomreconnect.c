@@ -217,10 +217,9 @@ give_up_two_tries (RoomWorld * f)
 
 /* The server was frozen, and takes up what waited. */
 static void
-our_own_ghosts_are_no_others (RoomWorld * f)
+expect_ghosts (RoomWorld * f, guint n_ghosts)
 {
-  give_up_two_tries (f);
-  for (guint i = 0; i < 2; i++) {
+  for (guint i = 0; i < n_ghosts; i++) {
     advance (f, 1000);
     say_leave (f, LIVEKIT__LEAVE_REQUEST__ACTION__DISCONNECT, LIVEKIT__DISCONNECT_REASON__DUPLICATE_IDENTITY);
     expect (f, "rejoining #1 in 0: disconnected");
@@ -228,9 +227,15 @@ our_own_ghosts_are_no_others (RoomWorld * f)
     join_on (f, TRUE, TRUE);
     lk_room_transport_up_in_loop (f->room);
   }
-  /* there were two */
   say_leave (f, LIVEKIT__LEAVE_REQUEST__ACTION__DISCONNECT, LIVEKIT__DISCONNECT_REASON__DUPLICATE_IDENTITY);
   expect_end (f, "closed: duplicate-identity");
+}
+
+static void
+our_own_ghosts_are_no_others (RoomWorld * f)
+{
+  give_up_two_tries (f);
+  expect_ghosts (f, 2);
 }
 
 static void
@@ -238,8 +243,16 @@ ghosts_do_not_stay (RoomWorld * f)
 {
   give_up_two_tries (f);
   advance (f, 60000);
-  say_leave (f, LIVEKIT__LEAVE_REQUEST__ACTION__DISCONNECT, LIVEKIT__DISCONNECT_REASON__DUPLICATE_IDENTITY);
-  expect_end (f, "closed: duplicate-identity");
+  expect_ghosts (f, 0);
+}
+
+/* They were given up 5.3 s after one another. */
+static void
+each_ghost_has_its_minute (RoomWorld * f)
+{
+  give_up_two_tries (f);
+  advance (f, 55000);
+  expect_ghosts (f, 1);
 }
 
 static void
@@ -366,7 +379,8 @@ server_that_throws_us_out (RoomWorld * f)
 
 static const Body resume_bodies[] = { resume_tells_the_state_first, resume_tells_disabled_tracks,
   resume_by_v0_tells_the_subscriber_peer, resume_goes_on_trying, first_answer_of_a_silent_server_brings_soon_tries,
-  our_own_ghosts_are_no_others, ghosts_do_not_stay, resume_answered_by_a_new_session,
+  our_own_ghosts_are_no_others, ghosts_do_not_stay, each_ghost_has_its_minute,
+  resume_answered_by_a_new_session,
   refused_resume_is_a_rejoin, room_that_is_gone_ends_the_rejoin, strangers_are_borne_while_reconnecting,
   certificate_fault_ends_a_resume, resume_is_forbidden, rejoin_forgets, server_that_throws_us_out
 };
