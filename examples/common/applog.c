@@ -34,10 +34,13 @@ on_client_line (LkLogLevel level, const gchar * file, const gchar * function, gi
 void
 app_log_init (void)
 {
-  app_log_is_level (g_getenv ("LOG_LEVEL"), &max_level);
+  const gchar *level = g_getenv ("LOG_LEVEL");
+
   is_journal = g_getenv ("JOURNAL_STREAM") != NULL;
   lk_log_set_sink (on_client_line, NULL);
   lk_log_set_max_level (LK_LOG_WARNING);
+  if (level != NULL && *level != '\0' && !app_log_is_level (level, &max_level))
+    app_warning ("LOG_LEVEL is not one of error, warning, info, debug: %s; info is taken", level);
 }
 
 void

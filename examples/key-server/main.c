@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* livekit-key-server: hands out tokens for a LiveKit server, and a page that shows a room.
  *
- *     livekit-key-server [--config FILE]
+ *     livekit-key-server [--config FILE] [--check]
  *
  * README.md says what FILE holds. */
 
@@ -15,10 +15,12 @@
 
 static gchar *opt_config;
 static gchar **opt_rest;
+static gboolean opt_check;
 
 static const GOptionEntry entries[] = {
   {"config", 'c', 0, G_OPTION_ARG_FILENAME, &opt_config, "YAML or key file (default: " FILE_NAME " in the home folder, "
         "else in this one)", "FILE"},
+  {"check", 0, 0, G_OPTION_ARG_NONE, &opt_check, "Only read the settings", NULL},
   {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_rest, NULL, "[serveToken]"},
   {NULL}
 };
@@ -81,5 +83,5 @@ main (int argc, char **argv)
   config = ks_config_read (settings, problems);
   if (app_problems_print (problems) > 0)
     return APP_EXIT_SETTINGS;
-  return run (config);
+  return opt_check ? 0 : run (config);
 }

@@ -323,6 +323,7 @@ make_branch (VsReceiver * receiver, GstPad * pad)
   static GstAppSinkCallbacks callbacks = {.new_sample = on_sample };
   g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
   g_autofree gchar *description = NULL, *problem = NULL;
+  g_autoptr (GError) error = NULL;
   g_autoptr (GstPad) sink = NULL;
 
   if (caps == NULL)
@@ -334,7 +335,12 @@ make_branch (VsReceiver * receiver, GstPad * pad)
     app_warning ("%s: %s, which the track %s is", receiver->config->setting, problem, receiver->config->track);
     return FALSE;
   }
-  receiver->branch = gst_object_ref_sink (gst_parse_bin_from_description (description, TRUE, NULL));
+  receiver->branch = gst_parse_bin_from_description_full (description, TRUE, NULL, GST_PARSE_FLAG_FATAL_ERRORS, &error);
+  if (receiver->branch == NULL) {
+    app_warning ("%s: %s", receiver->config->setting, error->message);
+    return FALSE;
+  }
+  gst_object_ref_sink (receiver->branch);
   receiver->tail = gst_bin_get_by_name (GST_BIN (receiver->branch), "tail");
   g_object_set (receiver->tail, "sync", FALSE, "async", FALSE, NULL);
   gst_app_sink_set_callbacks (GST_APP_SINK (receiver->tail), &callbacks, receiver, NULL);

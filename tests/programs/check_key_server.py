@@ -120,6 +120,9 @@ def test_key_server_bad_settings(bench):
         check(file + text in program.printed(), 'not told: %s in\n%s', text, program.printed())
     nothing = key_server(bench, 'LISTEN: 127.0.0.1:0\n')
     check_equal(nothing.wait_end(), 2, 'exit code without keys')
+    good = Program(bench, 'key-server', 'livekit-key-server', 'API_KEY: a\nAPI_SECRET: b\n', '--check', LOG_LEVEL='loud')
+    check_equal(good.wait_end(), 0, 'exit code of a look at settings that are right')
+    check('LOG_LEVEL is not one of' in good.printed() and 'port' not in good.printed(), 'printed: %s', good.printed())
 
 
 def open_page(bench):
