@@ -30,7 +30,9 @@ resolver = "3"
 path = "lib.rs"
 
 [dependencies]
-%s = { version = "=%s", default-features = false, features = ["livekit"] }
+%s = { version = "=%s", default-features = false, features = ["livekit", "rustls-ring"] }
+# livekit-api 0.5.6 does not know the fields of newer ones.
+livekit-protocol = "=0.7.10"
 ''' % (CRATE, CRATE_VERSION)
 # 30 bytes of key and salt for AES-128 with an 80 bit tag, as DTLS-SRTP gives them.
 SRTP_KEY = '0123456789abcdef' * 3 + '0123456789ab'
