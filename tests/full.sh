@@ -14,7 +14,11 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 phases='valgrind threads leaks live cycles loops fuzz codecs crowd times trixie faults'
 case ${1:-} in
   '') ;;
-  --only) phases=${2:?--only needs a phase} ;;
+  --only)
+    case " $phases " in
+      *" ${2:?--only needs a phase} "*) phases=$2 ;;
+      *) die "unknown phase $2; there are: $phases" ;;
+    esac ;;
   -h | --help) sed -n '3,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
   *) die "unknown option $1 (see --help)" ;;
 esac
