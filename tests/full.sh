@@ -46,6 +46,8 @@ phase_valgrind () {
     --timeout-multiplier 20 --wrapper "valgrind $*"
 }
 
+# Says something with a GLib and a GStreamer that were built with the sanitizer, too: Debian's GMutex is a futex that it does
+# not see, and whatever that protects is a race to it.
 phase_threads () {
   [ -f "$build/threads/build.ninja" ] || quietly "$build/threads.log" \
     meson setup "$build/threads" "$root" -Db_sanitize=thread -Db_lundef=false
