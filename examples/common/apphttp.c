@@ -76,11 +76,10 @@ const gchar *
 app_http_read_address (AppSettings * settings, const gchar * name, const gchar * fallback, AppProblems * problems)
 {
   const gchar *listen = app_settings_get (settings, name);
-  g_autofree gchar *place = app_settings_get_place (settings, name);
   g_autoptr (GError) error = NULL;
 
   if (listen != NULL && !app_http_check_address (listen, &error))
-    app_problems_add (problems, place, "%s: %s", name, error->message);
+    app_settings_add_problem (settings, name, problems, "%s", error->message);
   return listen != NULL ? listen : fallback;
 }
 

@@ -16,18 +16,6 @@ app_server_free (AppServer * server)
   g_free (server);
 }
 
-static void G_GNUC_PRINTF (4, 5)
-add_problem (AppSettings * settings, AppProblems * problems, const gchar * name, const gchar * format, ...)
-{
-  g_autofree gchar *place = app_settings_get_place (settings, name), *text = NULL;
-  va_list arguments;
-
-  va_start (arguments, format);
-  text = g_strdup_vprintf (format, arguments);
-  va_end (arguments);
-  app_problems_add (problems, place, "%s: %s", name, text);
-}
-
 static gboolean
 has_scheme (const gchar * url, const gchar * const *schemes)
 {
@@ -47,8 +35,8 @@ read_url (AppSettings * settings, const gchar * name, const gchar * value, const
 
   if (uri != NULL && g_uri_get_host (uri) != NULL && *g_uri_get_host (uri) != '\0' && has_scheme (url, schemes))
     return g_steal_pointer (&url);
-  add_problem (settings, problems, name, "a host with its port, or a URL of %s or %s, is expected", schemes[0],
-      schemes[1]);
+  app_settings_add_problem (settings, name, problems, "a host with its port, or a URL of %s or %s, is expected",
+      schemes[0], schemes[1]);
   return NULL;
 }
 
@@ -79,7 +67,8 @@ app_server_read (AppSettings * settings, AppProblems * problems)
 
   server->keys = app_keys_read (settings, problems);
   if (token_server != NULL && server->keys != NULL)
-    add_problem (settings, problems, "TOKEN_SERVER", "it is set, and an API key too: one of them is enough");
+    app_settings_add_problem (settings, "TOKEN_SERVER", problems,
+        "it is set, and an API key too: one of them is enough");
   else if (token_server == NULL && server->keys == NULL && app_problems_count (problems) == n_problems)
     app_settings_need (settings, "TOKEN_SERVER", "host:port or URL of the key server (or set LIVEKIT_API_KEY and "
         "LIVEKIT_API_SECRET, or KEY_FILE)", problems);

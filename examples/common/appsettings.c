@@ -289,6 +289,18 @@ app_settings_get_place (AppSettings * settings, const gchar * name)
   return g_strdup (settings->file != NULL ? settings->file : "environment");
 }
 
+void
+app_settings_add_problem (AppSettings * settings, const gchar * name, AppProblems * problems, const gchar * format, ...)
+{
+  g_autofree gchar *place = app_settings_get_place (settings, name), *text = NULL;
+  va_list arguments;
+
+  va_start (arguments, format);
+  text = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  app_problems_add (problems, place, "%s: %s", name, text);
+}
+
 GPtrArray *
 app_settings_get_unknown (AppSettings * settings)
 {

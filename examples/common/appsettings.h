@@ -33,6 +33,9 @@ gint64 app_settings_get_int (AppSettings * settings, const gchar * name, gint64 
 
 /* Where the setting stands: "file:line", "environment", or the file that does not have it. To be freed. */
 gchar *app_settings_get_place (AppSettings * settings, const gchar * name);
+/* "place: @name: text". */
+void app_settings_add_problem (AppSettings * settings, const gchar * name, AppProblems * problems, const gchar * format,
+    ...) G_GNUC_PRINTF (4, 5);
 /* Names in the files that nobody has asked for, with their places: "file:line: NAME". */
 GPtrArray *app_settings_get_unknown (AppSettings * settings);
 

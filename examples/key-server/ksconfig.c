@@ -31,14 +31,6 @@ ks_config_free (KsConfig * config)
   g_free (config);
 }
 
-static void
-add_problem (AppSettings * settings, AppProblems * problems, const gchar * name, const gchar * text)
-{
-  g_autofree gchar *place = app_settings_get_place (settings, name);
-
-  app_problems_add (problems, place, "%s: %s", name, text);
-}
-
 static GRegex *
 read_pattern (AppSettings * settings, const gchar * name, const gchar * fallback, AppProblems * problems)
 {
@@ -48,7 +40,7 @@ read_pattern (AppSettings * settings, const gchar * name, const gchar * fallback
   GRegex *pattern = g_regex_new (whole, G_REGEX_DOLLAR_ENDONLY, 0, &error);
 
   if (pattern == NULL)
-    add_problem (settings, problems, name, error->message);
+    app_settings_add_problem (settings, name, problems, "%s", error->message);
   return pattern;
 }
 
@@ -66,12 +58,10 @@ static void
 check_file (AppSettings * settings, AppProblems * problems, const gchar * name, const gchar * folder,
     const gchar * file)
 {
-  g_autofree gchar *path = g_build_filename (folder, file, NULL), *text = NULL;
+  g_autofree gchar *path = g_build_filename (folder, file, NULL);
 
-  if (g_file_test (path, G_FILE_TEST_IS_REGULAR))
-    return;
-  text = g_strdup_printf ("there is no %s", path);
-  add_problem (settings, problems, name, text);
+  if (!g_file_test (path, G_FILE_TEST_IS_REGULAR))
+    app_settings_add_problem (settings, name, problems, "there is no %s", path);
 }
 
 static void
@@ -80,14 +70,15 @@ read_viewer (KsConfig * config, AppSettings * settings, AppProblems * problems)
   config->viewer = g_strdup (app_settings_get (settings, "VIEWER_FOLDER"));
   config->modules = g_strdup (app_settings_get (settings, "VIEWER_MODULES"));
   if ((config->viewer == NULL) != (config->modules == NULL)) {
-    add_problem (settings, problems, config->viewer != NULL ? "VIEWER_MODULES" : "VIEWER_FOLDER",
+    app_settings_add_problem (settings, config->viewer != NULL ? "VIEWER_MODULES" : "VIEWER_FOLDER", problems,
         "VIEWER_FOLDER (the page) and VIEWER_MODULES (a folder node_modules with livekit-client) go together");
   } else if (config->viewer != NULL) {
     check_file (settings, problems, "VIEWER_FOLDER", config->viewer, "index.html");
     check_file (settings, problems, "VIEWER_MODULES", config->modules, KS_VIEWER_MODULE);
   }
   if (config->viewer != NULL && config->server_url == NULL)
-    add_problem (settings, problems, "LIVEKIT_SERVER", "it is not set: the viewer must know where its server is");
+    app_settings_add_problem (settings, "LIVEKIT_SERVER", problems,
+        "it is not set: the viewer must know where its server is");
 }
 
 KsConfig *
@@ -105,7 +96,7 @@ ks_config_read (AppSettings * settings, AppProblems * problems)
   config->listen = g_strdup (app_http_read_address (settings, "LISTEN", DEFAULT_LISTEN, problems));
   config->server_url = g_strdup (app_settings_get (settings, "LIVEKIT_SERVER"));
   if (config->server_url != NULL && !is_server_url (config->server_url))
-    add_problem (settings, problems, "LIVEKIT_SERVER", "a URL that begins with ws:// or wss:// is expected");
+    app_settings_add_problem (settings, "LIVEKIT_SERVER", problems, "a URL that begins with ws:// or wss:// is expected");
   config->rooms = read_pattern (settings, "ROOM_PATTERN", DEFAULT_NAMES, problems);
   config->identities = read_pattern (settings, "IDENTITY_PATTERN", DEFAULT_NAMES, problems);
   config->publishers = read_pattern (settings, "PUBLISHER_PATTERN", DEFAULT_PUBLISHERS, problems);

@@ -35,18 +35,6 @@ vs_config_free (VsConfig * config)
   g_free (config);
 }
 
-static void G_GNUC_PRINTF (4, 5)
-add_problem (AppSettings * settings, AppProblems * problems, const gchar * name, const gchar * format, ...)
-{
-  g_autofree gchar *place = app_settings_get_place (settings, name), *text = NULL;
-  va_list arguments;
-
-  va_start (arguments, format);
-  text = g_strdup_vprintf (format, arguments);
-  va_end (arguments);
-  app_problems_add (problems, place, "%s: %s", name, text);
-}
-
 /* Pipelines */
 
 /* The folded text of a YAML file still has line ends and many spaces. */
@@ -76,12 +64,12 @@ read_pipeline (VsConfig * config, AppSettings * settings, guint number, const gc
   pipeline->text = to_one_line (value);
   parsed = vs_parse (pipeline->text, &problem);
   if (parsed == NULL) {
-    add_problem (settings, problems, pipeline->setting, "%s", problem);
+    app_settings_add_problem (settings, pipeline->setting, problems, "%s", problem);
   } else if (parsed->is_sender) {
     pipeline->track = g_strdup_printf ("%s-%u", config->identity, number);
   } else if (parsed->takes_audio == parsed->takes_video) {
-    add_problem (settings, problems, pipeline->setting, "it does not say whether it takes video or audio: put caps "
-        "behind its source, such as video/x-vp8 or audio/x-opus");
+    app_settings_add_problem (settings, pipeline->setting, problems,
+        "it does not say whether it takes video or audio: put caps behind its source, such as video/x-vp8 or audio/x-opus");
   } else {
     pipeline->direction = parsed->takes_audio ? VS_RECEIVES_AUDIO : VS_RECEIVES_VIDEO;
   }
@@ -101,7 +89,7 @@ read_pipelines (VsConfig * config, AppSettings * settings, AppProblems * problem
     const gchar *value = app_settings_get (settings, name);
 
     if (value == NULL)
-      add_problem (settings, problems, "PIPELINES", "it is %u, but %s is not set", count, name);
+      app_settings_add_problem (settings, "PIPELINES", problems, "it is %u, but %s is not set", count, name);
     else
       g_ptr_array_add (config->pipelines, read_pipeline (config, settings, number, value, problems));
   }
@@ -124,8 +112,8 @@ choose_tracks (VsConfig * config, AppSettings * settings, const gchar * name, Vs
     if (used < n_tracks && *g_strstrip (tracks[used]) != '\0')
       pipeline->track = g_strdup (tracks[used]);
     else
-      add_problem (settings, problems, name, "%s receives %s, but no track is named for it", pipeline->setting,
-          direction == VS_RECEIVES_VIDEO ? "video" : "audio");
+      app_settings_add_problem (settings, name, problems, "%s receives %s, but no track is named for it",
+          pipeline->setting, direction == VS_RECEIVES_VIDEO ? "video" : "audio");
     used++;
   }
   /* not worth a stop: the Go server passed over it */

@@ -162,27 +162,46 @@ get_state (GstElement * element)
   return state;
 }
 
+static GstElement *
+make_hanging (Fixture * f)
+{
+  g_autofree gchar *text = g_strdup_printf (HANGS, f->fifo);
+
+  return gst_parse_launch (text, NULL);
+}
+
+/* Ends a life that hangs in its start; returns the element that it hangs in. */
+static GstElement *
+end_in_start (Fixture * f)
+{
+  GstElement *pipeline = make_hanging (f), *source = gst_bin_get_by_name (GST_BIN (pipeline), "source");
+
+  start_life (f, pipeline);
+  app_life_end (f->life);
+  return source;
+}
+
+static void
+let_start (Fixture * f, GstElement * source)
+{
+  int fd = open_fifo (f);
+
+  wait_until (get_state (source) >= GST_STATE_PAUSED);
+  close (fd);
+}
+
 /* It ends when the start is over, and its owner hears of nothing else. */
 GST_START_TEST (test_end_while_it_starts)
 {
   Fixture f;
-  g_autofree gchar *text = NULL;
-  GstElement *pipeline, *source;
-  int fd;
+  g_autoptr (GstElement) source = NULL;
 
   set_up (&f);
-  text = g_strdup_printf (HANGS, f.fifo);
-  pipeline = gst_parse_launch (text, NULL);
-  source = gst_bin_get_by_name (GST_BIN (pipeline), "source");
-  start_life (&f, pipeline);
-  app_life_end (f.life);
+  source = end_in_start (&f);
   while (g_main_context_iteration (NULL, FALSE));
   fail_unless (app_life_is_going_down (f.life));
   fail_if (app_life_has_ended (f.life));
-  fd = open_fifo (&f);
-  wait_until (get_state (source) >= GST_STATE_PAUSED);
-  gst_object_unref (source);
-  close (fd);
+  let_start (&f, source);
   wait_end (&f);
   fail_unless_equals_int (f.n_started + f.n_errors + f.n_eos, 0);
   tear_down (&f);
@@ -193,26 +212,18 @@ GST_END_TEST;
 GST_START_TEST (test_one_after_the_other)
 {
   Fixture f;
-  g_autofree gchar *text = NULL;
-  GstElement *pipeline, *source;
+  g_autoptr (GstElement) source = NULL;
   int fd;
 
   set_up (&f);
-  text = g_strdup_printf (HANGS, f.fifo);
-  pipeline = gst_parse_launch (text, NULL);
-  source = gst_bin_get_by_name (GST_BIN (pipeline), "source");
-  start_life (&f, pipeline);
-  app_life_end (f.life);
-  f.next = gst_object_ref_sink (gst_parse_launch (text, NULL));
+  source = end_in_start (&f);
+  f.next = gst_object_ref_sink (make_hanging (&f));
   app_life_begin (f.life);
   app_life_end (f.life);
   app_life_begin (f.life);
   app_life_begin (f.life);
   fail_unless_equals_int (f.n_made, 1);
-  fd = open_fifo (&f);
-  wait_until (get_state (source) >= GST_STATE_PAUSED);
-  gst_object_unref (source);
-  close (fd);
+  let_start (&f, source);
   wait_until (f.n_made == 2);
   fd = open_fifo (&f);
   wait_until (f.n_started == 1);
