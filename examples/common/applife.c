@@ -25,56 +25,74 @@ struct _AppLife
 
 static void start_run (AppLife * life);
 
-/* @func in a thread, then @done on the main loop, which calls leave(). */
-static void
-enter (Run * run, GstElementCallAsyncFunc func, GDestroyNotify done)
+/* Something that may wait for the pipeline's elements. */
+typedef struct
 {
-  run->n_threads++;
-  gst_element_call_async (run->pipeline, func, run, done);
-}
+  Run *run;
+  void (*work) (GstElement * pipeline);
+  void (*done) (Run * run);
+} Step;
 
 static void
-post (GSourceFunc func, Run * run)
+leave (Run * run)
 {
-  g_idle_add_full (G_PRIORITY_DEFAULT, func, run, NULL);
+  AppLife *life = run->life;
+
+  if (--run->n_threads > 0 || !run->is_down)
+    return;
+  gst_object_unref (run->pipeline);
+  g_free (run);
+  life->is_going_down = FALSE;
+  if (life->is_wanted_again)
+    start_run (life);
 }
 
 static gboolean
-leave (Run * run)
+done_in_main (gpointer data)
 {
-  if (--run->n_threads == 0 && run->is_down) {
-    AppLife *life = run->life;
+  Step *step = data;
 
-    gst_object_unref (run->pipeline);
-    g_free (run);
-    life->is_going_down = FALSE;
-    if (life->is_wanted_again)
-      start_run (life);
-  }
+  step->done (step->run);
+  leave (step->run);
   return G_SOURCE_REMOVE;
+}
+
+static void
+done_in_thread (gpointer step)
+{
+  g_idle_add_full (G_PRIORITY_DEFAULT, done_in_main, step, g_free);
+}
+
+static void
+work_in_thread (GstElement * pipeline, gpointer step)
+{
+  ((Step *) step)->work (pipeline);
+}
+
+/* @work in a thread, then @done on the main loop. */
+static void
+enter (Run * run, void (*work) (GstElement * pipeline), void (*done) (Run * run))
+{
+  Step *step = g_new (Step, 1);
+
+  *step = (Step) {
+  run, work, done};
+  run->n_threads++;
+  gst_element_call_async (run->pipeline, work_in_thread, step, done_in_thread);
 }
 
 /* Down */
 
 static void
-to_null (GstElement * pipeline, gpointer data)
+to_null (GstElement * pipeline)
 {
   gst_element_set_state (pipeline, GST_STATE_NULL);
 }
 
-static gboolean
-down_in_main (gpointer data)
-{
-  Run *run = data;
-
-  run->is_down = TRUE;
-  return leave (run);
-}
-
 static void
-down_in_thread (gpointer data)
+on_down (Run * run)
 {
-  post (down_in_main, data);
+  run->is_down = TRUE;
 }
 
 /* Latency: of one measurement after another the last one holds */
@@ -82,26 +100,17 @@ down_in_thread (gpointer data)
 static void measure (Run * run);
 
 static void
-to_latency (GstElement * pipeline, gpointer data)
+to_latency (GstElement * pipeline)
 {
   gst_bin_recalculate_latency (GST_BIN (pipeline));
 }
 
-static gboolean
-measured_in_main (gpointer data)
+static void
+on_measured (Run * run)
 {
-  Run *run = data;
-
   run->is_measuring = FALSE;
   if (run->has_new_latency && !run->is_ending)
     measure (run);
-  return leave (run);
-}
-
-static void
-measured_in_thread (gpointer data)
-{
-  post (measured_in_main, data);
 }
 
 /* The pipeline takes it when it has started, and not before. */
@@ -112,7 +121,7 @@ measure (Run * run)
   if (run->has_new_latency)
     return;
   run->is_measuring = TRUE;
-  enter (run, to_latency, measured_in_thread);
+  enter (run, to_latency, on_measured);
 }
 
 /* Up */
@@ -126,55 +135,37 @@ change_state (GstElement * pipeline, GstState state)
 }
 
 static void
-to_paused (GstElement * pipeline, gpointer data)
+to_paused (GstElement * pipeline)
 {
   change_state (pipeline, GST_STATE_PAUSED);
 }
 
 static void
-to_playing (GstElement * pipeline, gpointer data)
+to_playing (GstElement * pipeline)
 {
   change_state (pipeline, GST_STATE_PLAYING);
 }
 
-static gboolean
-paused_in_main (gpointer data)
+static void
+on_paused (Run * run)
 {
-  Run *run = data;
-
   run->is_starting = FALSE;
   if (run->is_ending)
-    enter (run, to_null, down_in_thread);
+    enter (run, to_null, on_down);
   else
     run->life->delegate->paused (run->life->data);
-  return leave (run);
 }
 
 static void
-paused_in_thread (gpointer data)
+on_started (Run * run)
 {
-  post (paused_in_main, data);
-}
-
-static gboolean
-started_in_main (gpointer data)
-{
-  Run *run = data;
-
   run->is_starting = FALSE;
   if (run->is_ending) {
-    enter (run, to_null, down_in_thread);
+    enter (run, to_null, on_down);
   } else {
     measure (run);
     run->life->delegate->started (run->life->data);
   }
-  return leave (run);
-}
-
-static void
-started_in_thread (gpointer data)
-{
-  post (started_in_main, data);
 }
 
 static gboolean
@@ -206,9 +197,9 @@ start_run (AppLife * life)
   bus = gst_element_get_bus (pipeline);
   gst_bus_add_watch (bus, on_message, life->run);
   if (life->delegate->paused != NULL)
-    enter (life->run, to_paused, paused_in_thread);
+    enter (life->run, to_paused, on_paused);
   else
-    enter (life->run, to_playing, started_in_thread);
+    enter (life->run, to_playing, on_started);
 }
 
 AppLife *
@@ -243,7 +234,7 @@ app_life_play (AppLife * life)
 {
   g_return_if_fail (!life->run->is_starting);
   life->run->is_starting = TRUE;
-  enter (life->run, to_playing, started_in_thread);
+  enter (life->run, to_playing, on_started);
 }
 
 static void
@@ -284,7 +275,7 @@ app_life_end (AppLife * life)
   gst_bus_set_flushing (bus, TRUE);
   life->is_going_down = run->is_ending = TRUE;
   if (!run->is_starting)
-    enter (run, to_null, down_in_thread);
+    enter (run, to_null, on_down);
 }
 
 gboolean
