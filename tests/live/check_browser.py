@@ -27,15 +27,13 @@ def check_decoded(bench, browser, seconds):
                video['firstFrame'], fps, video['freezes'], video['dropped'], video['plis'], elapsed)
     browser.call('screenshot', str(bench.folder / 'browser.png'))
     check_equal((video['width'], video['height']), (640, 480), 'size')
-    if IS_TIMED:
-        check_at_least(fps, 29, 'frames per second')
-        check_equal(video['freezes'] - first['video']['freezes'], 0, 'freezes')
-        check_at_most(video['firstFrame'], 1000, 'first frame after the join in ms')
+    check_at_least(fps, by_clock(29, 3), 'frames per second')
+    check_at_most(video['freezes'] - first['video']['freezes'], by_clock(0, 5), 'freezes')
+    check_at_most(video['firstFrame'], by_clock(1000, 30000), 'first frame after the join in ms')
     audio = last['audio']
     rate = (audio['samples'] - first['audio']['samples']) / ((audio['at'] - first['audio']['at']) / 1000)
     bench.note('%.0f audio samples/s, energy %.3f, %d concealed', rate, audio['energy'], audio['concealed'])
-    if IS_TIMED:
-        check_at_least(rate, 47000, 'audio samples per second')
+    check_at_least(rate, by_clock(47000, 20000), 'audio samples per second')
     heard = audio['seconds'] - first['audio']['seconds']
     check_at_least(audio['energy'] - first['audio']['energy'], by_clock(0.01, 0.003) * heard, 'energy of the tone')
 
@@ -125,8 +123,7 @@ def check_recording(bench, file, starts, ends, totals):
     fps = len(times['video']) / lengths['video']
     bench.note('recorded %.2f s of %.2f s (video %.2f, audio %.2f), first audio and video %.0f ms apart, %.1f frames/s',
                length, seconds['file'], lengths['video'], lengths['audio'], apart * 1000, fps)
-    if IS_TIMED:
-        check_at_most(apart, 0.1, 'seconds between first audio and first video')
+    check_at_most(apart, by_clock(0.1, 2), 'seconds between first audio and first video')
     came = starts['audio'] - starts['video']
     check_at_most(abs(times['audio'][0] - times['video'][0] - came), 2, 'seconds that sound is off from when it came')
     for what, value in dict(lengths, file=length).items():

@@ -102,11 +102,8 @@ def test_simulcast_skew(bench):
     bench.wait_published('alice', 1)
     browser.call('join', bench.url, bench.token('viewer'))
     choose_each(bench, browser)
-    # One that is behind for good is never switched to; a machine under load may hold one up for once.
     log = (bench.folder / 'livekit-server.log').read_text(errors='replace')
-    bench.note('the server refused to switch %d times', log.count('too far behind'))
-    if IS_TIMED:
-        check_equal(log.count('too far behind'), 0, 'refusals of the server to switch')
+    check_equal(log.count('too far behind'), 0, 'refusals of the server to switch')
     sender.end()
 
 
@@ -159,13 +156,12 @@ def test_dynacast(bench):
     let_pass(2)
     idle = sum(bytes_sent(sender).values()) - before
     bench.note('%d bytes at first, %d in 2 s without viewers', before, idle)
-    check_at_most(idle, 5000, 'bytes sent without viewers')
+    check_at_most(idle, before / 100, 'bytes sent without viewers')
     browser.call('join', bench.url, bench.token('viewer'))
     first = wait_until(lambda: (lambda v: v and v['firstFrame'] and v)(video_of(browser)), 'a picture')
     bench.note('first picture %.0f ms after the join, %.0f ms after the subscription', first['firstFrame'],
                first['firstFrame'] - first['subscribed'])
-    if IS_TIMED:
-        check_at_most(first['firstFrame'] - first['subscribed'], 1000, 'ms from subscription to picture')
+    check_at_most(first['firstFrame'] - first['subscribed'], by_clock(1000, 30000), 'ms from subscription to picture')
     mark = len(sender.lines)
     browser.call('quality', 'LOW')
     wait_size(browser, SIZES[0])
