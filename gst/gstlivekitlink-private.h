@@ -73,7 +73,7 @@ struct _GstLiveKitLink
   LkRemb *remb;                 /* NULL until something comes */
   gboolean rtcp_flows;
   gint64 remb_us;
-  gboolean down_congested, down_queued;
+  gboolean down_queued;
   guint down_bps;
   gdouble nacks;                /* tokens */
   gint64 nacks_us;

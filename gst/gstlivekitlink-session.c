@@ -173,7 +173,10 @@ take_received (GstLiveKitLink * link, const guint8 * data, gsize size)
     link->remb_us = now_us + LK_REMB_INTERVAL_US;
     gst_livekit_link_wake_locked (link);
   }
-  lk_remb_add (link->remb, GST_READ_UINT32_BE (data + 8), GST_READ_UINT16_BE (data + 2), sent, bytes, now_us);
+  if (lk_remb_add (link->remb, GST_READ_UINT32_BE (data + 8), GST_READ_UINT16_BE (data + 2), sent, bytes, now_us)) {
+    link->remb_us = MIN (link->remb_us, now_us);
+    gst_livekit_link_wake_locked (link);
+  }
   g_mutex_unlock (&link->lock);
 }
 

@@ -24,8 +24,6 @@
 #define REPORTS_SENDING (250 * GST_MSECOND)
 #define SMALL_BPS 1000000
 #define RECEIVING_US (5 * G_TIME_SPAN_SECOND)
-/* The server looks at the trend of some ten values. */
-#define REMB_CONGESTED_US 25000
 
 /* Where the estimate begins says nothing until the path is full; small, an encoder above it would seem limited. */
 static const LkBandwidthConfig up_config = { 50000, 200000000, 10000000 };
@@ -356,7 +354,6 @@ send_remb (GstLiveKitLink * link, gint64 now_us)
   gboolean rtcp_flows = link->rtcp_flows;
 
   lk_remb_get_status (link->remb, now_us, &status);
-  link->down_congested = status.is_congested;
   link->down_queued = status.is_congested && status.reason == LK_BANDWIDTH_QUEUE;
   link->down_bps = status.acked_bps;
   g_mutex_unlock (&link->lock);
@@ -374,7 +371,7 @@ send_remb_when_due (GstLiveKitLink * link, gint64 now_us)
     return G_MAXINT64;
   if (now_us >= link->remb_us) {
     send_remb (link, now_us);
-    link->remb_us = now_us + (link->down_congested ? REMB_CONGESTED_US : LK_REMB_INTERVAL_US);
+    link->remb_us = now_us + lk_remb_interval_us (link->remb);
   }
   return link->remb_us;
 }

@@ -19,6 +19,17 @@
 #define PERIOD_US (64 * G_USEC_PER_SEC)
 /* Late packets of the batch before. */
 #define MAX_CREDIT 20
+/* So many packets in a row, so much later than the quickest: the path fills. No measure, but a reason to measure now,
+ * for a while: then it is another's queue, or a longer route. The quickest is forgotten faster than clocks drift. */
+#define FILLING_US 25000
+#define FILLING_PACKETS 4
+#define FILLED_PACKETS 60
+#define FILLING_STEP_US 20000
+#define FORGOTTEN_US_PER_S 500
+/* The server wants twelve falling values, whatever their distance: a few quick ones, then no more than it needs. */
+#define N_QUICK 24
+#define QUICK_US 12000
+#define CONGESTED_US 25000
 
 typedef struct
 {
@@ -40,8 +51,11 @@ struct _LkRemb
   gint64 offset_us;             /* of our clock to the sender's, less the first packet's delay */
   gint balance;                 /* packets expected and not arrived; below 0 when late ones came */
   gint64 last_packet_us;
+  gint64 least_us, least_at_us; /* of what packets took, in the unknown unit of send_time_us() */
+  guint n_filling;
   gdouble bps;
   gint64 written_us;
+  guint n_congested;            /* reports since the path is full */
 };
 
 LkRemb *
@@ -75,6 +89,7 @@ lk_remb_reset (LkRemb * self, gint64 now_us)
   self->n_sources = 0;
   self->balance = 0;
   self->has_time = FALSE;
+  self->n_filling = self->n_congested = 0;
 }
 
 /* RFC 8285 §4.2 and §4.3. */
@@ -138,6 +153,9 @@ send_time_us (LkRemb * self, guint32 abs_send_time, gint64 now_us)
     self->last_time = abs_send_time;
     self->send_ticks = 0;
     self->offset_us = now_us;
+    self->least_us = 0;
+    self->least_at_us = now_us;
+    self->n_filling = 0;
   }
   delta = (gint32) ((abs_send_time - self->last_time) << unused) / (1 << unused);
   ticks = self->send_ticks + delta;
@@ -176,10 +194,28 @@ append (LkRemb * self, gboolean is_lost, guint bytes, gint64 send_us, gint64 rec
   g_array_append_val (self->batch, packet);
 }
 
-void
+static gboolean
+is_filling (LkRemb * self, gint64 taken_us, gint64 now_us)
+{
+  gint64 forgotten_us = (now_us - self->least_at_us) * FORGOTTEN_US_PER_S / G_USEC_PER_SEC;
+
+  if (taken_us <= self->least_us + forgotten_us) {
+    self->least_us = taken_us;
+    self->least_at_us = now_us;
+  } else if (taken_us > self->least_us + forgotten_us + FILLING_US) {
+    self->n_filling = MIN (self->n_filling + 1, FILLED_PACKETS);
+    return self->n_filling >= FILLING_PACKETS && self->n_filling < FILLED_PACKETS
+        && now_us - self->written_us >= FILLING_STEP_US;
+  }
+  self->n_filling = 0;
+  return FALSE;
+}
+
+gboolean
 lk_remb_add (LkRemb * self, guint32 ssrc, guint16 seqnum, guint32 abs_send_time, guint bytes, gint64 now_us)
 {
   Source *source = find_source (self, ssrc, seqnum, now_us);
+  gint64 send_us;
   gint step = (gint16) (guint16) (seqnum - source->seqnum);
 
   /* after half its period the extension may mean an earlier or a later time */
@@ -193,7 +229,9 @@ lk_remb_add (LkRemb * self, guint32 ssrc, guint16 seqnum, guint32 abs_send_time,
   self->balance += MAX (step, 0) - 1;
   source->seen_us = now_us;
   self->last_packet_us = now_us;
-  append (self, FALSE, bytes, send_time_us (self, abs_send_time, now_us), now_us);
+  send_us = send_time_us (self, abs_send_time, now_us);
+  append (self, FALSE, bytes, send_us, now_us);
+  return is_filling (self, now_us - send_us, now_us);
 }
 
 /* Losses are counted at the end, as late packets make up for them. */
@@ -233,6 +271,7 @@ update (LkRemb * self, gint64 now_us)
   if (now_us - self->last_packet_us > SILENCE_US)
     return;
   lk_bandwidth_get_status (self->bandwidth, now_us, &status);
+  self->n_congested = status.is_congested ? self->n_congested + 1 : 0;
   if (!is_congested (&status))
     self->bps = status.target_bps;
   else
@@ -293,6 +332,14 @@ lk_remb_write (LkRemb * self, guint32 sender_ssrc, gint64 now_us, guint8 * data,
     return 0;
   write_head (data, sender_ssrc, n_ssrcs, (guint) self->bps);
   return 20 + 4 * n_ssrcs;
+}
+
+gint64
+lk_remb_interval_us (LkRemb * self)
+{
+  if (self->n_congested == 0)
+    return LK_REMB_INTERVAL_US;
+  return self->n_congested <= N_QUICK ? QUICK_US : CONGESTED_US;
 }
 
 guint

@@ -26,14 +26,18 @@ LkRemb *lk_remb_new (const LkBandwidthConfig * config, gint64 now_us);
 void lk_remb_free (LkRemb * self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LkRemb, lk_remb_free);
 
-/* A packet came. @bytes: with all its headers. RTX packets too, under their own SSRC. */
-void lk_remb_add (LkRemb * self, guint32 ssrc, guint16 seqnum, guint32 abs_send_time, guint bytes, gint64 now_us);
+/* A packet came. @bytes: with all its headers. RTX packets too, under their own SSRC. TRUE: the path seems to fill, and
+ * lk_remb_write() should not wait for its time. */
+gboolean lk_remb_add (LkRemb * self, guint32 ssrc, guint16 seqnum, guint32 abs_send_time, guint bytes, gint64 now_us);
 /* Another path: forgets all. */
 void lk_remb_reset (LkRemb * self, gint64 now_us);
 
 /* One packet into @data of @size bytes; how many it has, 0 when there is nothing to say (no packet yet, or no room).
  * Call every LK_REMB_INTERVAL_US or more often, packets or not. */
 gsize lk_remb_write (LkRemb * self, guint32 sender_ssrc, gint64 now_us, guint8 * data, gsize size);
+
+/* When to write again. Shorter while congested. */
+gint64 lk_remb_interval_us (LkRemb * self);
 
 guint lk_remb_bps (LkRemb * self);
 void lk_remb_get_status (LkRemb * self, gint64 now_us, LkBandwidthStatus * status);

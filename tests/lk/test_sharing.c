@@ -173,6 +173,77 @@ GST_START_TEST (test_remb_falls_while_congested)
 }
 GST_END_TEST;
 
+/* As livekitsrc writes: when it is due, and when the path seems to fill. Each word falls below the one before, from the
+ * first that does: how many did in the end, and how many were written. */
+typedef struct
+{
+  LkRemb *remb;
+  guint16 seqnum;
+  gint64 send_us, now_us, due_us;
+  guint bps, n_falling, n_written;
+} Receiver;
+
+static void
+receive_as_told (Receiver * self, guint n, gint64 interval_us, gint64 arrival_us)
+{
+  guint8 data[LK_REMB_MAX_BYTES];
+
+  for (guint i = 0; i < n; i++) {
+    guint before = self->bps;
+
+    self->send_us += interval_us;
+    self->now_us += arrival_us;
+    if (!lk_remb_add (self->remb, 77, self->seqnum++, (guint32) (self->send_us * (1 << 18) / 1000000), 1000, self->now_us)
+        && self->now_us < self->due_us)
+      continue;
+    self->bps = parse_remb (data, lk_remb_write (self->remb, 1, self->now_us, data, sizeof data));
+    self->due_us = self->now_us + lk_remb_interval_us (self->remb);
+    self->n_falling = self->bps < before ? self->n_falling + 1 : 0;
+    self->n_written++;
+  }
+}
+
+/* The server wants twelve falling values. Waiting for the next report, and 25 ms between them, took 528 ms here. */
+GST_START_TEST (test_remb_tells_soon)
+{
+  static const LkBandwidthConfig config = { 50000, 100000000, 5000000 };
+  Receiver self = {.now_us = 1 * S,.send_us = 3 * S,.due_us = 1 * S };
+  g_autoptr (LkRemb) remb = lk_remb_new (&config, self.now_us);
+  gint64 start_us;
+
+  self.remb = remb;
+  receive_as_told (&self, 1000, 4 * MS, 4 * MS);
+  fail_unless (self.n_written <= 41, "%u", self.n_written);
+  start_us = self.now_us;
+  while (self.n_falling < 12 && self.now_us - start_us < 2 * S)
+    receive_as_told (&self, 1, 4 * MS, 7 * MS);
+  fail_unless (self.now_us - start_us <= 370 * MS, "after %u ms", (guint) ((self.now_us - start_us) / MS));
+  /* and then no more often than it needs */
+  receive_as_told (&self, 100, 7 * MS, 7 * MS);
+  self.n_written = 0;
+  receive_as_told (&self, 150, 7 * MS, 7 * MS);
+  fail_unless (self.n_written <= 43, "%u in a second", self.n_written);
+}
+GST_END_TEST;
+
+/* All but the first packet take 40 ms longer: it is looked at at once, but not for ever. */
+GST_START_TEST (test_remb_one_was_quick)
+{
+  static const LkBandwidthConfig config = { 50000, 100000000, 5000000 };
+  Receiver self = {.now_us = 1 * S,.send_us = 3 * S,.due_us = 1 * S };
+  g_autoptr (LkRemb) remb = lk_remb_new (&config, self.now_us);
+
+  self.remb = remb;
+  receive_as_told (&self, 1, 4 * MS, 4 * MS);
+  self.now_us += 40 * MS;
+  receive_as_told (&self, 250, 4 * MS, 4 * MS);
+  fail_unless (self.n_written > 15, "%u in a second", self.n_written);
+  self.n_written = 0;
+  receive_as_told (&self, 1000, 4 * MS, 4 * MS);
+  fail_unless (self.n_written <= 41, "%u in four seconds", self.n_written);
+}
+GST_END_TEST;
+
 GST_START_TEST (test_send_time_is_found)
 {
   guint8 packet[] = { 0x91, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 77, 0, 0, 0, 9, 0xbe, 0xde, 0, 2, 0x10, 5, 0x82, 1, 2, 3, 0, 0 };
@@ -209,6 +280,8 @@ sharing_suite (void)
   tcase_add_test (tcase, test_lowest_layers_of_all_tracks_first);
   tcase_add_test (tcase, test_pacer_keeps_the_rate_and_its_queue_short);
   tcase_add_test (tcase, test_remb_falls_while_congested);
+  tcase_add_test (tcase, test_remb_tells_soon);
+  tcase_add_test (tcase, test_remb_one_was_quick);
   tcase_add_test (tcase, test_send_time_is_found);
   return suite;
 }
