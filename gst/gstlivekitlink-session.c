@@ -4,7 +4,9 @@
 #include "config.h"
 #endif
 
+#include "gstlivekitcodec.h"
 #include "gstlivekitlink-private.h"
+#include "rtp/gstlivekitrtpextensions.h"
 
 /* Feedback counts payloads: RTP header and extensions as well. */
 #define HEADER_BYTES 60
@@ -229,6 +231,27 @@ on_reports_begin (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 
 /* --- the inner elements --- */
 
+/* webrtcbin's funnel forgets to tell what a section has announced while it tells what another has (GStreamer bug in 1.22
+ * to 1.28, two threads), and the session would number nothing, for ever. It numbers only packets with room for it. */
+static GstPadProbeReturn
+on_sending_event (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+  g_autofree gchar *field = NULL;
+  g_autoptr (GstCaps) numbered = NULL;
+  GstCaps *caps;
+
+  if (GST_EVENT_TYPE (event) != GST_EVENT_CAPS)
+    return GST_PAD_PROBE_OK;
+  gst_event_parse_caps (event, &caps);
+  numbered = gst_caps_copy (caps);
+  field = g_strdup_printf ("extmap-%u", GST_LIVEKIT_EXTENSION_TWCC);
+  gst_caps_set_simple (numbered, field, G_TYPE_STRING, GST_LIVEKIT_TWCC_URI, NULL);
+  GST_PAD_PROBE_INFO_DATA (info) = gst_event_new_caps (numbered);
+  gst_event_unref (event);
+  return GST_PAD_PROBE_OK;
+}
+
 static void
 add_probe (GstLiveKitLink * link, GstPad * pad, GstPadProbeType type, GstPadProbeCallback callback)
 {
@@ -242,6 +265,7 @@ on_session_pad_added (GstElement * rtpsession, GstPad * pad, GstLiveKitLink * li
 
   if (g_str_equal (name, "send_rtp_sink")) {
     add_probe (link, pad, GST_PAD_PROBE_TYPE_BUFFER, on_sending);
+    add_probe (link, pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_sending_event);
     add_probe (link, pad, GST_PAD_PROBE_TYPE_EVENT_UPSTREAM, on_feedback);
   } else if (g_str_equal (name, "recv_rtp_sink")) {
     add_probe (link, pad, GST_PAD_PROBE_TYPE_BUFFER, on_receiving);

@@ -6,6 +6,7 @@
 
 #include "elementfixture.h"
 #include "gstlivekitlink.h"
+#include "gstlivekitrtpextensions.h"
 
 #define PACKET_BYTES 1200
 #define VIDEO 96
@@ -318,6 +319,115 @@ GST_END_TEST;
 
 G_GNUC_END_IGNORE_DEPRECATIONS;
 
+/* --- with the elements of GStreamer --- */
+
+typedef struct
+{
+  GstPad *video;
+  GstCaps *caps;
+} Meanwhile;
+
+/* As if the thread of the video came in between. */
+static GstPadProbeReturn
+announce_meanwhile (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  Meanwhile *meanwhile = data;
+
+  if (GST_EVENT_TYPE (GST_PAD_PROBE_INFO_EVENT (info)) != GST_EVENT_CAPS || meanwhile->caps == NULL)
+    return GST_PAD_PROBE_OK;
+  gst_pad_send_event (meanwhile->video, gst_event_new_caps (meanwhile->caps));
+  gst_clear_caps (&meanwhile->caps);
+  return GST_PAD_PROBE_OK;
+}
+
+static GstPadProbeReturn
+take_number (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  guint8 packet[20];
+
+  fail_unless_equals_int (gst_buffer_extract (GST_PAD_PROBE_INFO_BUFFER (info), 0, packet, sizeof packet), 20);
+  if ((packet[1] & 0x7f) == VIDEO) {
+    guint number = GST_READ_UINT16_BE (packet + 17);
+
+    g_array_append_val (data, number);
+  }
+  return GST_PAD_PROBE_OK;
+}
+
+static void
+send_segment (GstPad * pad)
+{
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_pad_send_event (pad, gst_event_new_segment (&segment));
+}
+
+/* A packet with room for a transport-wide number. */
+static GstBuffer *
+new_packet (guint payload_type, guint ssrc)
+{
+  guint8 packet[] = { 0x90, payload_type, 0, 1, 0, 0, 0, 1, 0, 0, 0, ssrc, 0xbe, 0xde, 0, 1, 0x41, 0, 0, 0, 1, 2, 3, 4 };
+
+  return gst_buffer_new_memdup (packet, sizeof packet);
+}
+
+/* The funnel tells the session of the audio, and while it does, of the video: it forgot the latter. */
+GST_START_TEST (test_all_video_is_numbered)
+{
+  g_autoptr (GstElement) pipeline = gst_pipeline_new (NULL);
+  GstElement *funnel = gst_element_factory_make ("rtpfunnel", NULL);
+  GstElement *session = gst_element_factory_make ("rtpsession", NULL);
+  GstElement *sink = gst_element_factory_make ("fakesink", NULL);
+  g_autoptr (GArray) numbers = g_array_new (FALSE, FALSE, sizeof (guint));
+  g_autoptr (GstPad) funnel_src = NULL, sink_sink = NULL, audio = NULL, session_sink = NULL;
+  Fixture fixture = { 0 };
+  Meanwhile meanwhile;
+
+  fixture.link = gst_livekit_link_new (on_congested, &fixture, on_end);
+  gst_livekit_link_attach_session (fixture.link, session);
+  g_object_set (sink, "async", FALSE, "sync", FALSE, NULL);
+  gst_bin_add_many (GST_BIN (pipeline), funnel, session, sink, NULL);
+  fail_unless (gst_element_link_pads (funnel, "src", session, "send_rtp_sink"));
+  fail_unless (gst_element_link_pads (session, "send_rtp_src", sink, "sink"));
+  funnel_src = gst_element_get_static_pad (funnel, "src");
+  sink_sink = gst_element_get_static_pad (sink, "sink");
+  session_sink = gst_element_get_static_pad (session, "send_rtp_sink");
+  audio = gst_element_request_pad_simple (funnel, "sink_0");
+  meanwhile.video = gst_element_request_pad_simple (funnel, "sink_1");
+  meanwhile.caps = gst_caps_from_string ("application/x-rtp, media=video, payload=96, clock-rate=90000, ssrc=(uint)2, "
+      "encoding-name=H264, extmap-4=(string)\"" GST_LIVEKIT_TWCC_URI "\"");
+  gst_pad_add_probe (funnel_src, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, announce_meanwhile, &meanwhile, NULL);
+  gst_pad_add_probe (sink_sink, GST_PAD_PROBE_TYPE_BUFFER, take_number, numbers, NULL);
+  fail_unless_equals_int (gst_element_set_state (pipeline, GST_STATE_PLAYING), GST_STATE_CHANGE_SUCCESS);
+
+  gst_pad_send_event (audio, gst_event_new_stream_start ("audio"));
+  gst_pad_send_event (meanwhile.video, gst_event_new_stream_start ("video"));
+  {
+    g_autoptr (GstCaps) caps = gst_caps_from_string ("application/x-rtp, media=audio, payload=111, clock-rate=48000, "
+        "encoding-name=OPUS, ssrc=(uint)1");
+
+    gst_pad_send_event (audio, gst_event_new_caps (caps));
+  }
+  send_segment (audio);
+  fail_unless_equals_int (gst_pad_chain (audio, new_packet (111, 1)), GST_FLOW_OK);
+  fail_unless (meanwhile.caps == NULL);
+  send_segment (meanwhile.video);
+  for (guint i = 0; i < 3; i++)
+    fail_unless_equals_int (gst_pad_chain (meanwhile.video, new_packet (VIDEO, 2)), GST_FLOW_OK);
+  fail_unless_equals_int (numbers->len, 3);
+  for (guint i = 1; i < 3; i++)
+    fail_unless_equals_int (g_array_index (numbers, guint, i), g_array_index (numbers, guint, 0) + i);
+
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_element_release_request_pad (funnel, audio);
+  gst_element_release_request_pad (funnel, meanwhile.video);
+  gst_object_unref (meanwhile.video);
+  gst_livekit_link_stop (fixture.link);
+  gst_livekit_link_unref (fixture.link);
+}
+GST_END_TEST;
+
 static Suite *
 link_suite (void)
 {
@@ -333,6 +443,7 @@ link_suite (void)
   tcase_add_test (tcase, test_forgotten_ones_make_room);
   tcase_add_test (tcase, test_reset_lets_all_go);
   tcase_add_test (tcase, test_odd_feedback_is_borne);
+  tcase_add_test (tcase, test_all_video_is_numbered);
   return suite;
 }
 
