@@ -10,7 +10,7 @@
 
 /* A trend alone may be jitter's: a queue must stand as well. */
 #define SMALL_QUEUE_US 10000
-#define FULL_QUEUE_US 50000
+#define FULL_QUEUE_US 40000
 /* How long a shorter rate is taken over on a full queue, where arrivals are as even as the link: it knows sooner. */
 #define SHORT_WINDOW_US 200000
 #define SHORT_WINDOW_PACKETS 8
@@ -22,25 +22,23 @@
 #define BETA_LOSS 0.85
 #define LEAST_RELEARNT 0.7
 /* Where to go on once the queue is gone. Two flows come to share fairly by the difference to 1. */
-#define AFTER_DRAIN 0.92
+#define AFTER_DRAIN 0.90
+#define AFTER_MISTAKE 1.0
 
 /* Below that of the capacity it is made up fast; so much more must have arrived, without a queue, to prove it wrong.
  * A target above it proves nothing: encoders do not fill it. */
-#define NEAR_LOW 0.90
-#define NEAR_PROVEN 1.08
-#define NEAR_HIGH 1.30
-/* Shapers let a burst pass that they saved up. */
+#define NEAR_LOW 0.80
+#define NEAR_PROVEN 0.05
+/* Shapers let a burst pass that they saved up: a tenth more for so long, or as much in less time. */
+#define PROOF 0.10
 #define PROOF_US 1200000
-/* The longer the queue stays empty, the less the capacity is believed. */
-#define RISE_DOUBLES_US 3000000
-#define RISE_TIMES_MAX 1.5
-#define RISE_NEAR_MAX 0.08      /* a second */
-#define RISE_NEAR_BPS 46000     /* a second: the same for all flows, so that they come closer */
-/* While less arrives than is known to fit. */
-#define NEAR_SAFE 0.92
-#define RISE_SAFE_BPS 120000
-#define RISE_SAFE 0.12
-#define RISE_FAR 0.42
+/* The same for all flows, so that they come closer, and no faster than a browser's, which would get little else. The
+ * longer the queue stays empty, the less the capacity is believed. */
+#define RISE_NEAR_BPS 40000     /* a second */
+#define RISE_NEAR_US 4000000
+#define RISE_MORE_BPS 45000     /* a second, more each second after that */
+#define RISE_NEAR_MAX 0.15      /* a second */
+#define RISE_FAR 0.50
 /* Padding ends at once when it is too much, so that a probe may be bolder than an encoder. */
 #define RISE_PROBE 0.15
 #define LONGEST_STEP_US 700000
@@ -461,10 +459,10 @@ note_progress (LkBandwidth * self, gint64 queue_us)
 }
 
 static void
-end_congestion (LkBandwidth * self)
+end_congestion (LkBandwidth * self, gdouble part)
 {
   self->is_congested = FALSE;
-  set_target (self, MAX (self->target_bps, AFTER_DRAIN * self->capacity_bps));
+  set_target (self, MAX (self->target_bps, part * self->capacity_bps));
   self->reason = LK_BANDWIDTH_STEADY;
 }
 
@@ -473,27 +471,23 @@ end_congestion (LkBandwidth * self)
 static gdouble
 rise_bps_per_s (LkBandwidth * self)
 {
-  gdouble near = MIN (RISE_NEAR_BPS, RISE_NEAR_MAX * self->target_bps);
-  gdouble times = 1 + (gdouble) (self->now_us - self->decrease_us) / RISE_DOUBLES_US;
+  gint64 longer_us = MAX (self->now_us - self->decrease_us - RISE_NEAR_US, 0);
 
   if (self->capacity_bps == 0 || self->target_bps < NEAR_LOW * self->capacity_bps)
     return RISE_FAR * self->target_bps;
   if (self->is_probing)
     return RISE_PROBE * self->target_bps;
-  if (acked_half_second (self) < NEAR_SAFE * self->capacity_bps)
-    return MIN (RISE_SAFE_BPS, RISE_SAFE * self->target_bps);
-  /* slowly: a capacity that was learnt too low would hold for ever */
-  if (self->target_bps > NEAR_HIGH * self->capacity_bps)
-    return near / 2;
-  return near * MIN (times, RISE_TIMES_MAX);
+  return MIN (RISE_NEAR_BPS + RISE_MORE_BPS * (longer_us / 1e6), RISE_NEAR_MAX * self->target_bps);
 }
 
 static void
 doubt_capacity (LkBandwidth * self, guint acked_bps)
 {
-  if (acked_bps <= NEAR_PROVEN * self->capacity_bps)
+  gdouble more = (gdouble) acked_bps / self->capacity_bps - 1;
+
+  if (more <= NEAR_PROVEN)
     self->disproved_us = self->now_us;
-  else if (self->now_us - self->disproved_us > PROOF_US)
+  else if ((self->now_us - self->disproved_us) * more > PROOF_US * MIN (more, PROOF))
     self->capacity_bps = 0;
 }
 
@@ -530,7 +524,7 @@ decide (LkBandwidth * self)
     note_progress (self, queue_us);
   if (is_not_our_queue (self, queue_us)) {
     lk_delay_rebase (self->delay);
-    end_congestion (self);
+    end_congestion (self, AFTER_MISTAKE);
   } else if (is_over || queue_us > FULL_QUEUE_US) {
     if (may_decrease (self, queue_us))
       decrease_for_queue (self, queue_us);
@@ -539,7 +533,7 @@ decide (LkBandwidth * self)
       decrease_for_loss (self, queue_us);
   } else if (self->is_congested) {
     if (queue_us < SMALL_QUEUE_US)
-      end_congestion (self);
+      end_congestion (self, AFTER_DRAIN);
   } else {
     increase (self, elapsed_us);
   }

@@ -13,12 +13,13 @@
  * | --- | --- |
  * | trend of delays, threshold 6 to 600 ms | gcc-02 §5.2 to 5.5, see lkdelay.h |
  * | down to 0.85 of what arrives on a full queue | gcc-02 §5.6 (beta); here 0.6 to 0.9, the more the longer the queue |
- * | up 8 % a second at most near the known capacity | gcc-02 §5.6 (eta 1.08) |
- * | up 42 % a second where no limit is known | ours: three times as much in less than 8 s |
+ * | up 40 kbit/s a second near the known capacity, as all flows | gcc-02 §5.6 (additive); ours: more after four seconds
+ *   without a queue, for the limit may be gone |
+ * | up 50 % a second where no limit is known | ours: three times as much in less than 8 s |
  * | no more than 1.5 times what arrives, plus 10 kbit/s | gcc-02 §5.6 |
  * | loss of more than 10 % decreases, of less than 2 % does not count | gcc-02 §6. Ours: only what is certain, less what is always lost,
  *   and not below 0.85 of what arrives |
- * | a queue of 50 ms is full, whatever the trend | ours: a queue that drops at its end does not grow |
+ * | a queue of 40 ms is full, whatever the trend | ours: a queue that drops at its end does not grow |
  */
 #pragma once
 
