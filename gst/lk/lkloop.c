@@ -164,17 +164,18 @@ get_delay_us (LkLoop * self)
   return delay ? (gint64) (g_ascii_strtoull (delay, NULL, 10) / 1000) : 0;
 }
 
-/* The two of one moment: the thread may have had to wait in between. */
+/* The two of one moment: the thread may have had to wait in between. On some systems the second grows with each look. */
 static gint64
 get_times (LkLoop * self, gint64 * delay_us)
 {
   gint64 now, delay;
+  guint tries = 3;
 
   do {
     delay = get_delay_us (self);
     now = g_get_monotonic_time ();
     *delay_us = get_delay_us (self);
-  } while (*delay_us != delay);
+  } while (*delay_us != delay && --tries > 0);
   return now;
 }
 
@@ -191,6 +192,10 @@ note_busy (LkLoop * self)
   gint64 busy_us, cpu_us, delay_us;
 
   if (self->woke_us == 0)
+    return;
+  /* none of the three can be more than that */
+  busy_us = g_get_monotonic_time () - self->woke_us;
+  if (busy_us <= MIN (self->longest_cpu_us, self->longest_held_us))
     return;
   cpu_us = get_cpu_us () - self->woke_cpu_us;
   busy_us = get_times (self, &delay_us) - self->woke_us;
