@@ -181,8 +181,8 @@ class FaultBench(Bench):
 
     def kill_server(self):
         """Returns the time of it."""
-        self.server.process.kill()
         moment = time.monotonic()
+        self.server.process.kill()
         self.server.process.wait()
         return moment
 
@@ -193,8 +193,10 @@ class FaultBench(Bench):
         return time.monotonic()
 
     def signal_server(self, number):
+        """When it was sent: taken before, for the answer may be here before we go on."""
+        moment = time.monotonic()
         self.server.process.send_signal(number)
-        return time.monotonic()
+        return moment
 
     def server_ends(self, seconds):
         """Whether the process of the server ends by itself in that time."""
