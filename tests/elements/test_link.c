@@ -347,7 +347,7 @@ take_number (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 
   fail_unless_equals_int (gst_buffer_extract (GST_PAD_PROBE_INFO_BUFFER (info), 0, packet, sizeof packet), 20);
   if ((packet[1] & 0x7f) == VIDEO) {
-    guint number = GST_READ_UINT16_BE (packet + 17);
+    guint number = packet[17] << 8 | packet[18];
 
     g_array_append_val (data, number);
   }
