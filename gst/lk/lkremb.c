@@ -267,11 +267,11 @@ update (LkRemb * self, gint64 now_us)
     lk_bandwidth_feedback (self->bandwidth, (LkBandwidthPacket *) self->batch->data, self->batch->len, now_us);
   g_array_set_size (self->batch, 0);
   lk_bandwidth_tick (self->bandwidth, now_us);
+  lk_bandwidth_get_status (self->bandwidth, now_us, &status);
+  self->n_congested = status.is_congested ? self->n_congested + 1 : 0;
   /* what is known of the queue is old: to go on falling would tell the server of a congestion that nobody sees */
   if (now_us - self->last_packet_us > SILENCE_US)
     return;
-  lk_bandwidth_get_status (self->bandwidth, now_us, &status);
-  self->n_congested = status.is_congested ? self->n_congested + 1 : 0;
   if (!is_congested (&status))
     self->bps = status.target_bps;
   else

@@ -203,6 +203,21 @@ receive_as_told (Receiver * self, guint n, gint64 interval_us, gint64 arrival_us
   }
 }
 
+static void
+write_in_silence (Receiver * self, gint64 duration_us)
+{
+  guint8 data[LK_REMB_MAX_BYTES];
+  gint64 end_us = self->now_us + duration_us;
+
+  for (; self->now_us < end_us; self->now_us += 4 * MS) {
+    if (self->now_us < self->due_us)
+      continue;
+    lk_remb_write (self->remb, 1, self->now_us, data, sizeof data);
+    self->due_us = self->now_us + lk_remb_interval_us (self->remb);
+    self->n_written++;
+  }
+}
+
 /* The server wants twelve falling values. Waiting for the next report, and 25 ms between them, took 528 ms here. */
 GST_START_TEST (test_remb_tells_soon)
 {
@@ -223,6 +238,11 @@ GST_START_TEST (test_remb_tells_soon)
   self.n_written = 0;
   receive_as_told (&self, 150, 7 * MS, 7 * MS);
   fail_unless (self.n_written <= 43, "%u in a second", self.n_written);
+  /* in silence nobody knows of a queue after a second */
+  write_in_silence (&self, 2 * S);
+  self.n_written = 0;
+  write_in_silence (&self, 2 * S);
+  fail_unless (self.n_written <= 21, "%u in two seconds", self.n_written);
 }
 GST_END_TEST;
 
