@@ -231,8 +231,8 @@ on_reports_begin (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 
 /* --- the inner elements --- */
 
-/* webrtcbin's funnel forgets to tell what a section has announced while it tells what another has (GStreamer bug in 1.22
- * to 1.28, two threads), and the session would number nothing, for ever. It numbers only packets with room for it. */
+/* webrtcbin's funnel forgets to tell what a section has announced while it tells what another has, in two threads (seen in
+ * 1.22.0), and the session would number nothing, for ever. It numbers only packets with room for it. */
 static GstPadProbeReturn
 on_sending_event (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {

@@ -193,9 +193,9 @@ note_busy (LkLoop * self)
 
   if (self->woke_us == 0)
     return;
-  /* none of the three can be more than that */
+  /* none of the three can be more than that, and it is not worth a line */
   busy_us = g_get_monotonic_time () - self->woke_us;
-  if (busy_us <= MIN (self->longest_cpu_us, self->longest_held_us))
+  if (busy_us <= LONG_US && busy_us <= MIN (self->longest_cpu_us, self->longest_held_us))
     return;
   cpu_us = get_cpu_us () - self->woke_cpu_us;
   busy_us = get_times (self, &delay_us) - self->woke_us;
