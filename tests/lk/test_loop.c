@@ -6,6 +6,7 @@
 #include <time.h>
 #include <gio/gio.h>
 
+#include "lklog.h"
 #include "lkloop.h"
 
 /* Longer than anything here takes on a slow machine under valgrind; reached only by a failure. */
@@ -227,6 +228,46 @@ GST_START_TEST (test_longest_time_that_it_was_busy)
   expect_event (f, 1);
   lk_loop_stop (f->loop);
   fail_unless (lk_loop_get_longest_us (f->loop) >= BUSY_US);
+  fixture_free (f);
+}
+
+GST_END_TEST;
+
+static void
+count_long_stays (LkLogLevel level, const gchar * file, const gchar * function, gint line_number, const gchar * object,
+    const gchar * line, gpointer data)
+{
+  if (strstr (line, "was busy for"))
+    g_atomic_int_inc ((gint *) data);
+}
+
+/* The first for longer than the second. */
+static void
+be_busy_for_long (gpointer data)
+{
+  static gint64 long_us[] = { 120000, 80000 };
+  static guint n = 0;
+  gint64 until = g_get_monotonic_time () + long_us[n++ % 2];
+
+  while (g_get_monotonic_time () < until);
+  push_event (data, n);
+}
+
+GST_START_TEST (test_each_long_time_is_told)
+{
+  Fixture *f = fixture_new ();
+  gint n_told = 0;
+
+  lk_log_set_sink (count_long_stays, &n_told);
+  lk_log_set_max_level (LK_LOG_DEBUG);
+  lk_loop_start (f->loop);
+  for (guint i = 1; i <= 2; i++) {
+    fail_unless (lk_loop_post_after (f->loop, 1, be_busy_for_long, f, NULL));
+    expect_event (f, i);
+  }
+  lk_loop_stop (f->loop);
+  lk_log_set_sink (NULL, NULL);
+  fail_unless (g_atomic_int_get (&n_told) >= 2, "told %d times", n_told);
   fixture_free (f);
 }
 
@@ -610,6 +651,7 @@ loop_suite (void)
   tcase_add_test (ends, test_stop_runs_what_was_posted);
   tcase_add_test (ends, test_stop_cuts_chains);
   tcase_add_test (timers, test_longest_time_that_it_was_busy);
+  tcase_add_test (timers, test_each_long_time_is_told);
 #ifdef __linux__
   tcase_add_test (timers, test_longest_time_that_it_was_held);
 #endif
