@@ -73,18 +73,33 @@ take_sent_locked (GstLiveKitLink * link, const guint8 * header, guint bytes)
   return TRUE;
 }
 
+/* FALSE: it must not be sent. */
+static gboolean
+take_packet_locked (GstLiveKitLink * link, GstBuffer * packet)
+{
+  guint8 header[12];
+
+  if (gst_buffer_extract (packet, 0, header, sizeof header) != sizeof header)
+    return TRUE;
+  return take_sent_locked (link, header, (guint) gst_buffer_get_size (packet) + GST_LIVEKIT_LINK_OUTER_BYTES);
+}
+
+/* Lists are frames of ours; rtprtxsend makes none. */
 static GstPadProbeReturn
 on_sending (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
   GstLiveKitLink *link = data;
-  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
-  guint8 header[12];
-  gboolean may_go;
+  gboolean may_go = TRUE;
 
-  if (gst_buffer_extract (buffer, 0, header, sizeof header) != sizeof header)
-    return GST_PAD_PROBE_OK;
   g_mutex_lock (&link->lock);
-  may_go = take_sent_locked (link, header, (guint) gst_buffer_get_size (buffer) + GST_LIVEKIT_LINK_OUTER_BYTES);
+  if (GST_PAD_PROBE_INFO_TYPE (info) & GST_PAD_PROBE_TYPE_BUFFER_LIST) {
+    GstBufferList *list = GST_PAD_PROBE_INFO_BUFFER_LIST (info);
+
+    for (guint i = 0; i < gst_buffer_list_length (list); i++)
+      take_packet_locked (link, gst_buffer_list_get (list, i));
+  } else {
+    may_go = take_packet_locked (link, GST_PAD_PROBE_INFO_BUFFER (info));
+  }
   g_mutex_unlock (&link->lock);
   return may_go ? GST_PAD_PROBE_OK : GST_PAD_PROBE_DROP;
 }
@@ -264,7 +279,7 @@ on_session_pad_added (GstElement * rtpsession, GstPad * pad, GstLiveKitLink * li
   const gchar *name = GST_OBJECT_NAME (pad);
 
   if (g_str_equal (name, "send_rtp_sink")) {
-    add_probe (link, pad, GST_PAD_PROBE_TYPE_BUFFER, on_sending);
+    add_probe (link, pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST, on_sending);
     add_probe (link, pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_sending_event);
     add_probe (link, pad, GST_PAD_PROBE_TYPE_EVENT_UPSTREAM, on_feedback);
   } else if (g_str_equal (name, "recv_rtp_sink")) {

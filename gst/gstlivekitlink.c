@@ -157,6 +157,17 @@ gst_livekit_link_push (GstPad * joint, GstBuffer * packet)
   return flow == GST_FLOW_ERROR ? GST_FLOW_FLUSHING : flow;
 }
 
+GstFlowReturn
+gst_livekit_link_push_list (GstPad * joint, GstBufferList * packets)
+{
+  GstFlowReturn flow;
+
+  GST_PAD_STREAM_LOCK (joint);
+  flow = gst_pad_push_list (joint, packets);
+  GST_PAD_STREAM_UNLOCK (joint);
+  return flow == GST_FLOW_ERROR ? GST_FLOW_FLUSHING : flow;
+}
+
 static guint
 packet_bytes (GstBuffer * packet)
 {
@@ -196,6 +207,52 @@ gst_livekit_link_send (GstLiveKitLink * link, GstPad * joint, GstBuffer * packet
   }
   g_mutex_unlock (&link->lock);
   return is_queued ? GST_FLOW_OK : gst_livekit_link_push (joint, packet);
+}
+
+static gboolean
+may_go_whole (GstLiveKitLink * link, GstBufferList * packets)
+{
+  guint n = gst_buffer_list_length (packets);
+  guint bytes = (guint) gst_buffer_list_calculate_size (packets) + n * GST_LIVEKIT_LINK_OUTER_BYTES;
+  gint64 now_us = g_get_monotonic_time ();
+  gboolean may_go;
+
+  g_mutex_lock (&link->lock);
+  may_go = !link->is_stopped && !link->is_pushing && g_queue_is_empty (&link->queue)
+      && (!link->is_known || lk_pacer_has_burst (link->pacer, bytes, now_us));
+  if (may_go)
+    lk_pacer_sent (link->pacer, bytes, FALSE, now_us);
+  g_mutex_unlock (&link->lock);
+  return may_go;
+}
+
+/* Each packet has its time. The list goes first: while it holds the packets, the next that writes into one would copy
+ * it. */
+static GstFlowReturn
+send_each (GstLiveKitLink * link, GstPad * joint, GstBufferList * list)
+{
+  guint length = gst_buffer_list_length (list);
+  g_autofree GstBuffer **packets = g_new (GstBuffer *, length);
+  GstFlowReturn flow = GST_FLOW_OK;
+
+  for (guint i = 0; i < length; i++)
+    packets[i] = gst_buffer_ref (gst_buffer_list_get (list, i));
+  gst_buffer_list_unref (list);
+  for (guint i = 0; i < length; i++) {
+    if (flow == GST_FLOW_OK)
+      flow = gst_livekit_link_send (link, joint, packets[i]);
+    else
+      gst_buffer_unref (packets[i]);
+  }
+  return flow;
+}
+
+GstFlowReturn
+gst_livekit_link_send_list (GstLiveKitLink * link, GstPad * joint, GstBufferList * packets)
+{
+  if (may_go_whole (link, packets))
+    return gst_livekit_link_push_list (joint, packets);
+  return send_each (link, joint, packets);
 }
 
 gboolean

@@ -36,8 +36,13 @@ void gst_livekit_link_stop (GstLiveKitLink * link);
 /* Any thread; each source of a joint has one of its own, and the link has one. What fails inside the peer is dealt with
  * by whoever owns that: to upstream it is as if the peer was being replaced (GST_FLOW_FLUSHING). */
 GstFlowReturn gst_livekit_link_push (GstPad * joint, GstBuffer * packet);
+/* Several packets as one, taken. */
+GstFlowReturn gst_livekit_link_push_list (GstPad * joint, GstBufferList * packets);
 /* Any thread. A packet of video on its way to @joint, taken. Those of one stream stay in order. */
 GstFlowReturn gst_livekit_link_send (GstLiveKitLink * link, GstPad * joint, GstBuffer * packet);
+/* The same for several packets of one stream, taken. They stay together as long as all may go at once: to the elements of
+ * webrtcbin a list costs less than its packets. */
+GstFlowReturn gst_livekit_link_send_list (GstLiveKitLink * link, GstPad * joint, GstBufferList * packets);
 /* Nothing waits, and nothing is on its way out. */
 gboolean gst_livekit_link_is_idle (GstLiveKitLink * link);
 /* Throws away what waits for @joint. */

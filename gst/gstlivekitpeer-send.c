@@ -166,25 +166,14 @@ on_source_buffer (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   return gst_livekit_link_push (source->joint, buffer);
 }
 
-/* Taken apart: each packet has its time, and 1.22 writes no transport-wide numbers into lists. The list goes first: while
- * it holds the packets, the next that writes into one would copy it. */
 static GstFlowReturn
 on_source_list (GstPad * pad, GstObject * parent, GstBufferList * list)
 {
-  guint length = gst_buffer_list_length (list);
-  g_autofree GstBuffer **packets = g_new (GstBuffer *, length);
-  GstFlowReturn flow = GST_FLOW_OK;
+  Source *source = gst_pad_get_element_private (pad);
 
-  for (guint i = 0; i < length; i++)
-    packets[i] = gst_buffer_ref (gst_buffer_list_get (list, i));
-  gst_buffer_list_unref (list);
-  for (guint i = 0; i < length; i++) {
-    if (flow == GST_FLOW_OK)
-      flow = on_source_buffer (pad, parent, packets[i]);
-    else
-      gst_buffer_unref (packets[i]);
-  }
-  return flow;
+  if (source->link)
+    return gst_livekit_link_send_list (source->link, source->joint, list);
+  return gst_livekit_link_push_list (source->joint, list);
 }
 
 /* Caps and segment are the section's own. */

@@ -101,6 +101,13 @@ lk_pacer_wait_us (LkPacer * self, gint64 now_us)
   return (gint64) (-self->level_bytes * 8e6 / self->bps) + 1;
 }
 
+gboolean
+lk_pacer_has_burst (LkPacer * self, guint bytes, gint64 now_us)
+{
+  advance (self, now_us);
+  return self->level_bytes >= bytes;
+}
+
 void
 lk_pacer_sent (LkPacer * self, guint bytes, gboolean is_queued, gint64 now_us)
 {

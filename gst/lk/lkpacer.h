@@ -31,6 +31,8 @@ gboolean lk_pacer_may_resume (LkPacer * self, gint64 now_us);
 void lk_pacer_queued (LkPacer * self, guint bytes);
 /* The next of the queue: 0 when it may go now. */
 gint64 lk_pacer_wait_us (LkPacer * self, gint64 now_us);
+/* Several packets of together @bytes may go now, one right behind the other. */
+gboolean lk_pacer_has_burst (LkPacer * self, guint bytes, gint64 now_us);
 /* It went. @is_queued: it was in the queue; FALSE for audio, RTX and padding. */
 void lk_pacer_sent (LkPacer * self, guint bytes, gboolean is_queued, gint64 now_us);
 /* One of the queue was thrown away. */

@@ -20,6 +20,7 @@ typedef struct
   gint n_disordered;            /* atomic */
   gint n_shared;                /* atomic: somebody else holds them, so that who writes into them has to copy */
   gint n_congested;             /* atomic */
+  gint n_lists;                 /* atomic */
   guint16 seqnum, reported;
   gboolean is_ended, is_broken;
   GstClockTime local_ts, remote_ts;
@@ -37,23 +38,39 @@ on_end (gpointer data)
   ((Fixture *) data)->is_ended = TRUE;
 }
 
-static GstFlowReturn
-chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+static void
+take (Fixture * fixture, GstBuffer * buffer)
 {
-  Fixture *fixture = gst_pad_get_element_private (pad);
   guint8 number[2];
 
-  if (fixture->is_broken) {
-    gst_buffer_unref (buffer);
-    return GST_FLOW_ERROR;
-  }
   gst_buffer_extract (buffer, 2, number, 2);
   if (GST_READ_UINT16_BE (number) != (guint16) g_atomic_int_add (&fixture->n_received, 1))
     g_atomic_int_inc (&fixture->n_disordered);
   if (!gst_buffer_is_writable (buffer))
     g_atomic_int_inc (&fixture->n_shared);
+}
+
+static GstFlowReturn
+chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+{
+  Fixture *fixture = gst_pad_get_element_private (pad);
+
+  if (!fixture->is_broken)
+    take (fixture, buffer);
   gst_buffer_unref (buffer);
-  return GST_FLOW_OK;
+  return fixture->is_broken ? GST_FLOW_ERROR : GST_FLOW_OK;
+}
+
+static GstFlowReturn
+chain_list (GstPad * pad, GstObject * parent, GstBufferList * list)
+{
+  Fixture *fixture = gst_pad_get_element_private (pad);
+
+  g_atomic_int_inc (&fixture->n_lists);
+  for (guint i = 0; !fixture->is_broken && i < gst_buffer_list_length (list); i++)
+    take (fixture, gst_buffer_list_get (list, i));
+  gst_buffer_list_unref (list);
+  return fixture->is_broken ? GST_FLOW_ERROR : GST_FLOW_OK;
 }
 
 static void
@@ -68,6 +85,7 @@ set_up (Fixture * fixture)
   fixture->sink = gst_pad_new ("send_rtp_sink", GST_PAD_SINK);
   gst_pad_set_element_private (fixture->sink, fixture);
   gst_pad_set_chain_function (fixture->sink, chain);
+  gst_pad_set_chain_list_function (fixture->sink, chain_list);
   gst_pad_set_active (fixture->sink, TRUE);
   gst_element_add_pad (fixture->session, fixture->sink);
   fixture->joint = gst_object_ref_sink (gst_pad_new ("joint", GST_PAD_SRC));
@@ -90,21 +108,36 @@ clean_up (Fixture * fixture)
   gst_livekit_link_unref (fixture->link);
 }
 
+static GstBuffer *
+next_packet (Fixture * fixture)
+{
+  guint8 *data = g_malloc0 (PACKET_BYTES);
+
+  data[0] = 0x80;
+  data[1] = VIDEO;
+  GST_WRITE_UINT16_BE (data + 2, fixture->seqnum);
+  fixture->seqnum++;
+  return gst_buffer_new_wrapped (data, PACKET_BYTES);
+}
+
 static GstFlowReturn
 send (Fixture * fixture, guint n)
 {
   GstFlowReturn flow = GST_FLOW_OK;
 
-  for (guint i = 0; i < n && flow == GST_FLOW_OK; i++) {
-    guint8 *data = g_malloc0 (PACKET_BYTES);
-
-    data[0] = 0x80;
-    data[1] = VIDEO;
-    GST_WRITE_UINT16_BE (data + 2, fixture->seqnum);
-    fixture->seqnum++;
-    flow = gst_livekit_link_send (fixture->link, fixture->joint, gst_buffer_new_wrapped (data, PACKET_BYTES));
-  }
+  for (guint i = 0; i < n && flow == GST_FLOW_OK; i++)
+    flow = gst_livekit_link_send (fixture->link, fixture->joint, next_packet (fixture));
   return flow;
+}
+
+static GstFlowReturn
+send_list (Fixture * fixture, guint n)
+{
+  GstBufferList *list = gst_buffer_list_new_sized (n);
+
+  for (guint i = 0; i < n; i++)
+    gst_buffer_list_add (list, next_packet (fixture));
+  return gst_livekit_link_send_list (fixture->link, fixture->joint, list);
 }
 
 G_GNUC_BEGIN_IGNORE_DEPRECATIONS;
@@ -210,7 +243,47 @@ GST_START_TEST (test_broken_peer)
   fail_unless_equals_int (send (&fixture, 1), GST_FLOW_OK);
   fixture.is_broken = TRUE;
   fail_unless_equals_int (send (&fixture, 1), GST_FLOW_FLUSHING);
+  fail_unless_equals_int (send_list (&fixture, 3), GST_FLOW_FLUSHING);
   clean_up (&fixture);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_packets_of_a_frame_stay_together)
+{
+  Fixture fixture;
+
+  set_up (&fixture);
+  fail_unless_equals_int (send_list (&fixture, 1000), GST_FLOW_OK);
+  for (guint i = 0; i < 20; i++)
+    report_arrivals (&fixture, 30, 3 * GST_MSECOND);
+  /* what goes at once is paid for: more than a burst is not sent */
+  element_wait_until (send_list (&fixture, 5) == GST_FLOW_OK && fixture.n_lists == 2);
+  fail_unless_equals_int (send_list (&fixture, 1000), GST_FLOW_OK);
+  wait_all (&fixture, fixture.seqnum);
+  fail_unless_equals_int (fixture.n_lists, 2);
+  clean_up (&fixture);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_packets_that_wait_are_taken_apart)
+{
+  Fixture fixture;
+  guint n = 0;
+
+  set_up_full (&fixture, 10 * GST_MSECOND, 20);
+  for (guint i = 0; i < 20; i++)
+    n += send_list (&fixture, 10) == GST_FLOW_OK;
+  fail_unless_equals_int (n, 20);
+  wait_all (&fixture, 220);
+  fail_unless_equals_int (fixture.n_lists, 0);
+  gst_livekit_link_ref (fixture.link);
+  gst_pad_set_active (fixture.joint, FALSE);
+  gst_livekit_link_stop (fixture.link);
+  fail_unless_equals_int (send_list (&fixture, 10), GST_FLOW_FLUSHING);
+  gst_object_unref (fixture.session);
+  gst_object_unref (fixture.joint);
+  gst_livekit_link_unref (fixture.link);
+  gst_livekit_link_unref (fixture.link);
 }
 GST_END_TEST;
 
@@ -340,17 +413,28 @@ announce_meanwhile (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
-static GstPadProbeReturn
-take_number (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+static void
+read_number (GstBuffer * buffer, GArray * numbers)
 {
   guint8 packet[20];
 
-  fail_unless_equals_int (gst_buffer_extract (GST_PAD_PROBE_INFO_BUFFER (info), 0, packet, sizeof packet), 20);
+  fail_unless_equals_int (gst_buffer_extract (buffer, 0, packet, sizeof packet), 20);
   if ((packet[1] & 0x7f) == VIDEO) {
     guint number = packet[17] << 8 | packet[18];
 
-    g_array_append_val (data, number);
+    g_array_append_val (numbers, number);
   }
+}
+
+static GstPadProbeReturn
+take_number (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  if (GST_PAD_PROBE_INFO_TYPE (info) & GST_PAD_PROBE_TYPE_BUFFER) {
+    read_number (GST_PAD_PROBE_INFO_BUFFER (info), data);
+    return GST_PAD_PROBE_OK;
+  }
+  for (guint i = 0; i < gst_buffer_list_length (GST_PAD_PROBE_INFO_BUFFER_LIST (info)); i++)
+    read_number (gst_buffer_list_get (GST_PAD_PROBE_INFO_BUFFER_LIST (info), i), data);
   return GST_PAD_PROBE_OK;
 }
 
@@ -381,6 +465,7 @@ GST_START_TEST (test_all_video_is_numbered)
   GstElement *sink = gst_element_factory_make ("fakesink", NULL);
   g_autoptr (GArray) numbers = g_array_new (FALSE, FALSE, sizeof (guint));
   g_autoptr (GstPad) funnel_src = NULL, sink_sink = NULL, audio = NULL, session_sink = NULL;
+  GstBufferList *frame = gst_buffer_list_new ();
   Fixture fixture = { 0 };
   Meanwhile meanwhile;
 
@@ -398,7 +483,7 @@ GST_START_TEST (test_all_video_is_numbered)
   meanwhile.caps = gst_caps_from_string ("application/x-rtp, media=video, payload=96, clock-rate=90000, ssrc=(uint)2, "
       "encoding-name=H264, extmap-4=(string)\"" GST_LIVEKIT_TWCC_URI "\"");
   gst_pad_add_probe (funnel_src, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, announce_meanwhile, &meanwhile, NULL);
-  gst_pad_add_probe (sink_sink, GST_PAD_PROBE_TYPE_BUFFER, take_number, numbers, NULL);
+  gst_pad_add_probe (sink_sink, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST, take_number, numbers, NULL);
   fail_unless_equals_int (gst_element_set_state (pipeline, GST_STATE_PLAYING), GST_STATE_CHANGE_SUCCESS);
 
   gst_pad_send_event (audio, gst_event_new_stream_start ("audio"));
@@ -415,8 +500,11 @@ GST_START_TEST (test_all_video_is_numbered)
   send_segment (meanwhile.video);
   for (guint i = 0; i < 3; i++)
     fail_unless_equals_int (gst_pad_chain (meanwhile.video, new_packet (VIDEO, 2)), GST_FLOW_OK);
-  fail_unless_equals_int (numbers->len, 3);
-  for (guint i = 1; i < 3; i++)
+  for (guint i = 0; i < 3; i++)
+    gst_buffer_list_add (frame, new_packet (VIDEO, 2));
+  fail_unless_equals_int (gst_pad_chain_list (meanwhile.video, frame), GST_FLOW_OK);
+  fail_unless_equals_int (numbers->len, 6);
+  for (guint i = 1; i < 6; i++)
     fail_unless_equals_int (g_array_index (numbers, guint, i), g_array_index (numbers, guint, 0) + i);
 
   gst_element_set_state (pipeline, GST_STATE_NULL);
@@ -437,6 +525,8 @@ link_suite (void)
   suite_add_tcase (suite, tcase);
   tcase_add_test (tcase, test_without_feedback_nothing_waits);
   tcase_add_test (tcase, test_broken_peer);
+  tcase_add_test (tcase, test_packets_of_a_frame_stay_together);
+  tcase_add_test (tcase, test_packets_that_wait_are_taken_apart);
   tcase_add_test (tcase, test_without_a_limit_there_is_room);
   tcase_add_test (tcase, test_who_waits_goes_in_order);
   tcase_add_test (tcase, test_stop_leaves_who_waits);

@@ -115,6 +115,21 @@ GST_START_TEST (test_pacer_keeps_the_rate_and_its_queue_short)
 }
 GST_END_TEST;
 
+/* 40 ms at 1 Mbit/s are 5000 bytes. */
+GST_START_TEST (test_pacer_bursts_are_paid_for)
+{
+  gint64 now_us = 1 * S;
+  g_autoptr (LkPacer) pacer = lk_pacer_new (1000000, now_us);
+
+  now_us += S;
+  fail_unless (lk_pacer_has_burst (pacer, 5000, now_us) && !lk_pacer_has_burst (pacer, 5001, now_us));
+  lk_pacer_sent (pacer, 4000, FALSE, now_us);
+  fail_unless (lk_pacer_has_burst (pacer, 1000, now_us) && !lk_pacer_has_burst (pacer, 1001, now_us));
+  fail_unless (lk_pacer_wait_us (pacer, now_us) == 0);
+  fail_unless (lk_pacer_has_burst (pacer, 2000, now_us + 8 * MS));
+}
+GST_END_TEST;
+
 /* RFC-like bytes: draft-alvestrand-rmcat-remb-03 §2.2. */
 static guint
 parse_remb (const guint8 * data, gsize size)
@@ -299,6 +314,7 @@ sharing_suite (void)
   tcase_add_test (tcase, test_lowest_layer_is_thinned);
   tcase_add_test (tcase, test_lowest_layers_of_all_tracks_first);
   tcase_add_test (tcase, test_pacer_keeps_the_rate_and_its_queue_short);
+  tcase_add_test (tcase, test_pacer_bursts_are_paid_for);
   tcase_add_test (tcase, test_remb_falls_while_congested);
   tcase_add_test (tcase, test_remb_tells_soon);
   tcase_add_test (tcase, test_remb_one_was_quick);
