@@ -7,7 +7,7 @@ A note "cell CODEC COLUMN: TEXT" is one field of that table.
 import os
 
 from harness import Failure, Skipped, check, check_equal, wait_until
-from wholeness import check_digests, check_numbers, digests, numbers
+from wholeness import SETTLING_FRAMES, check_digests, check_numbers, digests, numbers, since_begin
 
 RAW = 'videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=%d,height=%d,framerate=%d/1'
 SMALL = RAW % (320, 240, 15)
@@ -90,12 +90,12 @@ def whole(bench, video, audio):
     packets = digests(watcher, 'db')
     check_digests(sender, 'da', packets, PACKETS, audio)
     if video in PARSED:
-        frames = digests(watcher, 'dr')
-        check_digests(sender, 'ds', frames, FRAMES, video)
+        frames = since_begin(bench, digests(watcher, 'dr'))
+        check_digests(sender, 'ds', frames, FRAMES - SETTLING_FRAMES, video)
         cell(bench, video, 'src', '%d frames, all bytes', len(frames))
     else:
         frames = numbers(watcher)
-        check_numbers(frames, FRAMES, video)
+        check_numbers(bench, frames, FRAMES, video)
         cell(bench, video, 'src', '%d frames in order', len(frames))
     cell(bench, audio, 'src', '%d packets, all bytes', len(packets))
     if audio == 'opus stereo':

@@ -53,14 +53,14 @@ def numbered(bench, codec):
                (first['t'] - sender.wait_event('start')['t']) / 1000)
     wait_until(lambda: len(numbers(watcher)) >= FRAMES, '%d frames' % FRAMES)
     wait_until(lambda: len(watcher.events('digest')) >= PACKETS, '%d audio packets' % PACKETS)
-    check_numbers(numbers(watcher), FRAMES)
+    check_numbers(bench, numbers(watcher), FRAMES)
     check_digests(sender, 'da', digests(watcher, 'db'), PACKETS, 'Opus')
     note_latency(bench, sender, watcher)
     sender.end('eos')
     for pad in ('video_0', 'audio_0'):
         watcher.wait_event('pad-eos', pad=pad)
         watcher.wait_event('pad-removed', pad=pad)
-    check_numbers(numbers(watcher), FRAMES)
+    check_numbers(bench, numbers(watcher), FRAMES)
     watcher.close()
     bench.wait_alone()
 
@@ -111,7 +111,7 @@ def test_resume(bench):
         launch.wait_event('livekit-connection', state='connected', after=mark)
     before = len(numbers(watcher))
     wait_until(lambda: len(numbers(watcher)) >= before + 60, '60 frames after that')
-    check_numbers(numbers(watcher), 60)
+    check_numbers(bench, numbers(watcher), 60)
     for element, launch in (('s', watcher), ('k', sender)):
         stats = launch.get(element, 'stats').replace('\\', '')
         check('joins=(uint)1' in stats and 'resumes=(uint)1' in stats and 'rejoins=(uint)0' in stats,
@@ -131,7 +131,7 @@ def test_late_receiver(bench):
     first = watcher.wait_event('first-buffer', pad='video_0')
     check(first['key'], 'the first video buffer is not a key frame')
     wait_until(lambda: len(numbers(watcher)) >= 60, '60 frames')
-    check_numbers(numbers(watcher), 60)
+    check_numbers(bench, numbers(watcher), 60)
     start = watcher.wait_event('start')['t']
     audio = watcher.wait_event('first-buffer', pad='audio_0')
     bench.note('start to joined %.0f ms, to first audio %.0f ms, to first video %.0f ms', *(
@@ -150,7 +150,7 @@ def test_declared_latency(bench):
     median, least = note_latency(bench, sender, watcher)
     # On a machine under load some frames are late, but not all of them.
     check_at_most(by_clock(median, least), by_clock(700, 1600), by_clock('median', 'least') + ' latency in ms')
-    check_numbers(numbers(watcher), 90)
+    check_numbers(bench, numbers(watcher), 90)
     watcher.end()
     sender.end()
 
@@ -165,7 +165,7 @@ def test_paced_input(bench):
     check_equal(sender.wait(), 0, 'exit code')
     watcher.wait_event('pad-eos', pad='video_0')
     frames = watcher.events('frame')
-    check_numbers(numbers(watcher), 140)
+    check_numbers(bench, numbers(watcher), 140)
     seconds = (frames[-1]['t'] - frames[0]['t']) / 1e6 + 1 / 30
     bench.note('%d of 150 frames in %.2f s', len(frames), seconds)
     check_paced(sender, frames[-1], frames[-1]['number'])
@@ -248,7 +248,7 @@ def test_unlinked_pad(bench):
     sender = publisher(bench, 'vp8')
     watcher.wait_event('pad-added', pad='audio_0')
     wait_until(lambda: len(numbers(watcher)) >= 150, '150 frames')
-    check_numbers(numbers(watcher), 150)
+    check_numbers(bench, numbers(watcher), 150)
     watcher.end()
     sender.end()
 
@@ -261,7 +261,7 @@ def test_decodebin(bench):
     watcher = bench.launch('receiver', text % bench.element('src', 'bob', name='s', tracks='*/video'),
                            '--watch=s', '--read=r')
     wait_until(lambda: len(numbers(watcher)) >= 60, '60 frames')
-    check_numbers(numbers(watcher), 60)
+    check_numbers(bench, numbers(watcher), 60)
     check_equal(len(watcher.events('pad-added')), 1, 'pads')
     watcher.end()
     sender.end()
