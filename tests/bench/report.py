@@ -53,8 +53,9 @@ def table(headings, rows):
 
 
 class Report:
-    def __init__(self, samples, missing, about, peers):
-        self.samples, self.missing, self.about = samples, missing, about
+    def __init__(self, measured, runs, about, peers):
+        self.samples, self.missing = measured.samples, measured.missing
+        self.runs, self.about = runs, about
         self.titles = {peer.name: peer.title for peer in peers}
 
     def values(self, row, peer, key, **fields):
@@ -131,7 +132,7 @@ class Report:
             yield title, self.load(start) + self.plain(self.rows_like(start), keys)
 
     def text(self):
-        parts = ['# Benchmarks\n', self.about]
+        parts = ['# Benchmarks\n', *self.runs, self.about]
         if self.missing:
             parts.append('Missing in this run:\n\n' + ''.join('- %s\n' % line for line in self.missing))
         parts += ['## %s\n\n%s' % section for section in self.sections() if section[1]]
@@ -170,4 +171,5 @@ class Report:
             (folder / name).write_text(svg)
         pictures = '\n'.join('![%s](%s)' % (name[:-len('.svg')], name) for name in plots)
         (folder / 'README.md').write_text(self.text() + ('\n## Plots\n\n%s\n' % pictures if plots else ''))
-        (folder / 'samples.json').write_text(json.dumps(self.samples, indent=0) + '\n')
+        told = {'runs': self.runs, 'missing': self.missing, 'samples': self.samples}
+        (folder / 'samples.json').write_text(json.dumps(told, indent=0) + '\n')

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What our elements cost and how fast they are, beside LiveKit's Go SDK, gst-plugin-webrtc, Chromium and the floor.
 
-    python3 tests/bench/run.py [--quick] [--rows ROW,...] [--counts N,...] [--rounds N] [--build FOLDER] [--out FOLDER]
+    python3 tests/bench/run.py [--quick] [--rows ROW,...] [--counts N,...] [--rounds N] [--build FOLDER] [--out FOLDER
+        [--add]]
 
 Builds or finds all in the cache folder ($XDG_CACHE_HOME or ~/.cache, gst-livekit); what cannot be had is named. All
 peers take turns in one run. Rows: publish, receive, join, first, twentieth, latency, load. Without --out nothing is
-written, only printed. A whole run takes an hour and a half on a machine that should have nothing else to do.
+written, only printed; with --add what is in that folder already is told as well. A whole run takes an hour and a half
+on a machine that should have nothing else to do.
 """
 
 import argparse
@@ -41,7 +43,10 @@ def parse():
     parser.add_argument('--peers', help='only these: ours, go, go-single, crate, floor, reading, chromium')
     parser.add_argument('--build', help='a Meson build folder of this tree')
     parser.add_argument('--out', type=pathlib.Path, help='folder for the tables, plots and samples')
+    parser.add_argument('--add', action='store_true', help='to what that folder has of earlier runs')
     options = parser.parse_args()
+    if options.add and not options.out:
+        parser.error('--add needs --out')
     options.settings = dict(QUICK if options.quick else FULL)
     if options.counts:
         options.settings['counts'] = [int(count) for count in options.counts.split(',')]
@@ -100,17 +105,20 @@ def first_line(*command):
     return (done.stdout + done.stderr).strip().splitlines()[0]
 
 
-def describe(options, load_before):
+def describe(load_before):
     arguments = ' '.join(sys.argv[1:])
     model = next((line.split(':')[1].strip() for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines()
                   if line.startswith('model name')), platform.machine())
     return '''By `python3 tests/bench/run.py%s`: %d cores (%s), Linux %s, %s; load before and after: %s, %s.
-720p at 30 frames a second and 3 Mbit/s of H.264, livekit-server on loopback. Figures are medians of the rounds, with
+''' % (' ' + arguments if arguments else '', os.cpu_count(), model, platform.release(),
+       first_line('gst-inspect-1.0', '--version'), load_before, probe.load())
+
+
+ABOUT = '''720p at 30 frames a second and 3 Mbit/s of H.264, livekit-server on loopback. Figures are medians of the rounds, with
 the least and the most in brackets; all peers took turns in one run. Publishing: a file is read, paced and published,
 each stream by a participant in a room of its own, all in one process. Receiving: the same, access units put together
 and thrown away.
-''' % (' ' + arguments if arguments else '', os.cpu_count(), model, platform.release(),
-       first_line('gst-inspect-1.0', '--version'), load_before, probe.load())
+'''
 
 
 def main():
@@ -126,7 +134,10 @@ def main():
             measure(options, bench, had)
         if 'latency' in options.rows:
             latency(bench.build, [peer.name for peer in had], options.settings, samples)
-    report = Report(samples.samples, samples.missing, describe(options, load_before), everybody)
+    about = [describe(load_before)]
+    if options.add:
+        about = samples.add_earlier(options.out) + about
+    report = Report(samples, about, ABOUT, everybody)
     print('\n' + report.text())
     if options.out:
         report.write(options.out)

@@ -4,6 +4,7 @@
 import collections
 import contextlib
 import itertools
+import json
 import re
 import socket
 import time
@@ -31,6 +32,13 @@ class Samples:
                           for key, value in values.items())
         print('%s %s %s: %s' % (time.strftime('%H:%M:%S'), row, ' '.join([peer, *map(str, more.values())]), shown),
               flush=True)
+
+    def add_earlier(self, folder):
+        """Puts what Report.write() has left there in front; returns what it said of those runs."""
+        earlier = json.loads((folder / 'samples.json').read_text())
+        self.samples[:0] = earlier['samples']
+        self.missing[:0] = earlier['missing']
+        return earlier['runs']
 
 
 def attempt(bench, row, peer, measure, **fields):
