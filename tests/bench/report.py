@@ -170,6 +170,8 @@ class Report:
         for name, svg in plots.items():
             (folder / name).write_text(svg)
         pictures = '\n'.join('![%s](%s)' % (name[:-len('.svg')], name) for name in plots)
-        (folder / 'README.md').write_text(self.text() + ('\n## Plots\n\n%s\n' % pictures if plots else ''))
+        profile = '\nWhere the time goes, and which goals are missed: [profile](profile.md).\n'
+        (folder / 'README.md').write_text(self.text() + ('\n## Plots\n\n%s\n' % pictures if plots else '')
+                                          + (profile if (folder / 'profile.md').exists() else ''))
         told = {'runs': self.runs, 'missing': self.missing, 'samples': self.samples}
         (folder / 'samples.json').write_text(json.dumps(told, indent=0) + '\n')
