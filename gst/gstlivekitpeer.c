@@ -681,6 +681,7 @@ gst_livekit_peer_close_in_loop (GstLiveKitPeer * peer, GDestroyNotify done, gpoi
 
   lk_loop_assert_current (peer->loop);
   peer->is_closed = TRUE;
+  gst_livekit_receive_gate_close (peer->gate);
   gst_livekit_peer_drop_turns_in_loop (peer);
   for (guint i = 0; i < peer->send_sections->len; i++)
     gst_livekit_peer_close_section_in_loop (peer, g_ptr_array_index (peer->send_sections, i));

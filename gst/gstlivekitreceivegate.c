@@ -30,6 +30,7 @@ struct _GstLiveKitReceiveGate
 {
   gatomicrefcount ref_count;
   gint last_packet_ms;          /* atomic, monotonic time */
+  gint is_closed;               /* atomic */
   GMutex lock;                  /* around all below; never held while pushing */
   GHashTable *known;            /* SSRC, of the description that was answered last */
   GQueue held;                  /* GstBuffer, in order of arrival */
@@ -50,7 +51,11 @@ now_ms (void)
 static GstPadProbeReturn
 on_incoming (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
-  g_atomic_int_set (&((GstLiveKitReceiveGate *) data)->last_packet_ms, (gint) now_ms ());
+  GstLiveKitReceiveGate *gate = data;
+
+  if (g_atomic_int_get (&gate->is_closed))
+    return GST_PAD_PROBE_DROP;
+  g_atomic_int_set (&gate->last_packet_ms, (gint) now_ms ());
   return GST_PAD_PROBE_OK;
 }
 
@@ -61,6 +66,12 @@ gst_livekit_receive_gate_watch (GstLiveKitReceiveGate * gate, GstElement * nices
 
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST, on_incoming,
       gst_livekit_receive_gate_ref (gate), (GDestroyNotify) gst_livekit_receive_gate_unref);
+}
+
+void
+gst_livekit_receive_gate_close (GstLiveKitReceiveGate * gate)
+{
+  g_atomic_int_set (&gate->is_closed, TRUE);
 }
 
 guint

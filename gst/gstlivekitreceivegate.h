@@ -25,6 +25,9 @@ void gst_livekit_receive_gate_end_stream (GstLiveKitReceiveGate * gate, guint32 
 void gst_livekit_receive_gate_attach (GstLiveKitReceiveGate * gate, GstElement * srtpdec);
 /* Notes when anything comes in from @nicesrc, media, RTCP or DTLS. */
 void gst_livekit_receive_gate_watch (GstLiveKitReceiveGate * gate, GstElement * nicesrc);
+/* From here on it drops all of that. Before webrtcbin goes to NULL: srtpdec 1.22 gives up its pads one by one, and a
+ * first report that comes in between makes criticals. */
+void gst_livekit_receive_gate_close (GstLiveKitReceiveGate * gate);
 /* Milliseconds since the last of it, or since the gate was made. */
 guint gst_livekit_receive_gate_get_silence_ms (GstLiveKitReceiveGate * gate);
 void gst_livekit_receive_gate_set_verified (GstLiveKitReceiveGate * gate, gboolean is_verified);

@@ -2,6 +2,8 @@
 /* Tests of gstlivekitreceivegate: what passes, and that it does not remember for ever. */
 
 #include <gst/check/gstcheck.h>
+#include <gst/check/gstharness.h>
+#include <gst/rtp/rtp.h>
 
 #include "gstlivekitreceivegate.h"
 
@@ -129,6 +131,75 @@ GST_START_TEST (test_ended_streams)
 
 GST_END_TEST;
 
+/* --- the end --- */
+
+#define KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d"
+
+/* A receiver report (RFC 3550 §6.4.2), protected. */
+static GstBuffer *
+make_report (GstHarness * protector)
+{
+  guint8 report[8] = { 0x80, GST_RTCP_TYPE_RR, 0, 1, 0, 0, 0, 1 };
+
+  return gst_harness_push_and_pull (protector, gst_buffer_new_memdup (report, sizeof report));
+}
+
+static GstHarness *
+protector_new (void)
+{
+  g_autoptr (GstElement) encoder = gst_object_ref_sink (gst_element_factory_make ("srtpenc", NULL));
+  GstHarness *protector;
+
+  gst_util_set_object_arg (G_OBJECT (encoder), "key", KEY);
+  protector = gst_harness_new_with_element (encoder, "rtcp_sink_0", "rtcp_src_0");
+  gst_harness_set_src_caps_str (protector, "application/x-rtcp");
+  return protector;
+}
+
+static GstElement *
+start_decoder (GstPad * pad)
+{
+  GstElement *decoder = gst_object_ref_sink (gst_element_factory_make ("srtpdec", NULL));
+  g_autoptr (GstPad) sink = gst_element_get_static_pad (decoder, "rtp_sink");
+  g_autoptr (GstCaps) caps = gst_caps_from_string ("application/x-srtp,ssrc=(uint)1,srtp-key=(buffer)" KEY ","
+      "srtp-cipher=aes-128-icm,srtp-auth=hmac-sha1-80,srtcp-cipher=aes-128-icm,srtcp-auth=hmac-sha1-80");
+  GstSegment segment;
+
+  fail_unless (gst_pad_link (pad, sink) == GST_PAD_LINK_OK);
+  fail_unless_equals_int (gst_element_set_state (decoder, GST_STATE_PLAYING), GST_STATE_CHANGE_SUCCESS);
+  gst_pad_push_event (pad, gst_event_new_stream_start ("packets"));
+  fail_unless (gst_pad_push_event (pad, gst_event_new_caps (caps)));
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_pad_push_event (pad, gst_event_new_segment (&segment));
+  return decoder;
+}
+
+/* On its way to NULL srtpdec gives up its source pads first, which forget their events. It would announce the first
+ * report, should that come then, as of a stream that it cannot name. */
+GST_START_TEST (test_report_while_stopping)
+{
+  GstLiveKitReceiveGate *gate = gst_livekit_receive_gate_new ();
+  GstElement *source = gst_object_ref_sink (gst_bin_new (NULL));        /* stands for nicesrc */
+  GstPad *pad = add_pad (source, "src");
+  GstElement *decoder = start_decoder (pad);
+  GstHarness *protector = protector_new ();
+  g_autoptr (GstPad) rtp_src = gst_element_get_static_pad (decoder, "rtp_src");
+  g_autoptr (GstPad) rtcp_src = gst_element_get_static_pad (decoder, "rtcp_src");
+
+  gst_livekit_receive_gate_watch (gate, source);
+  gst_livekit_receive_gate_close (gate);
+  gst_pad_set_active (rtp_src, FALSE);
+  gst_pad_set_active (rtcp_src, FALSE);
+  fail_unless_equals_int (gst_pad_push (pad, make_report (protector)), GST_FLOW_OK);
+  gst_element_set_state (decoder, GST_STATE_NULL);
+  gst_harness_teardown (protector);
+  gst_object_unref (decoder);
+  gst_object_unref (source);
+  gst_livekit_receive_gate_unref (gate);
+}
+
+GST_END_TEST;
+
 static Suite *
 receivegate_suite (void)
 {
@@ -138,6 +209,7 @@ receivegate_suite (void)
   GST_DEBUG_CATEGORY_INIT (gst_livekit_debug, "livekit", 0, "LiveKit rooms");
   tcase_add_test (tcase, test_known_streams_are_those_of_the_last_answer);
   tcase_add_test (tcase, test_ended_streams);
+  tcase_add_test (tcase, test_report_while_stopping);
   suite_add_tcase (suite, tcase);
   return suite;
 }
