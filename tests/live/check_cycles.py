@@ -20,8 +20,10 @@ def slope(values):
 
 
 def measure_memory_evenly():
-    """One arena: else what grows is how many threads' heaps are touched. And no filling of freed memory by meson."""
+    """One arena, and no caches of GLib's (before 2.76): else what grows is how much of them each thread has touched.
+    And no filling of freed memory by meson."""
     os.environ['MALLOC_ARENA_MAX'] = '1'
+    os.environ['G_SLICE'] = 'always-malloc'
     os.environ.pop('MALLOC_PERTURB_', None)
 
 

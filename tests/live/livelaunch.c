@@ -734,7 +734,8 @@ run_cycle (App * app, gint number, guint n_threads)
     g_usleep (POLL_US);
   emit (gst_structure_new ("cycle", "number", G_TYPE_INT, number, "down-us", G_TYPE_INT64, start - end,
           "threads", G_TYPE_UINT, count_entries ("/proc/self/task"),
-          "fds", G_TYPE_UINT, count_entries ("/proc/self/fd"), "rss-kib", G_TYPE_UINT, resident_kib (), NULL));
+          "fds", G_TYPE_UINT, count_entries ("/proc/self/fd"), "rss-kib", G_TYPE_UINT, resident_kib (),
+          "heap-kib", G_TYPE_UINT, allocated_kib (), NULL));
   return TRUE;
 }
 
