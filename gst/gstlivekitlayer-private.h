@@ -32,7 +32,7 @@ struct _GstLiveKitLayer
   gboolean key_frame_is_due;
   gboolean is_red_refused;      /* by the room */
   gboolean is_stale;            /* the chain: another one has to be made, with an SSRC of its own */
-  gint64 last_key_frame_request_us;
+  gint64 key_frames_until_us;   /* one interval for each request, end to end */
   guint n_unanswered;           /* requests since the last key frame */
   gint64 first_unanswered_us;
   GstLiveKitChain *chain;                 /* replaced by the streaming thread alone */

@@ -13,7 +13,8 @@
 
 #define GST_CAT_DEFAULT gst_livekit_debug
 
-/* The server throttles its requests to one in 500 ms; several viewers' and our own may fall together. */
+/* The server throttles its requests to one in 500 ms; several viewers' and our own may fall together. Two may follow at
+ * once: our own as the layer opens, and the server's when its first viewer is ready, some 20 ms later. */
 #define KEY_FRAME_INTERVAL (150 * G_TIME_SPAN_MILLISECOND)
 /* So many requests, over so long, without a key frame: the encoder does not hear them. */
 #define UNANSWERED_REQUESTS 3
@@ -79,12 +80,13 @@ static void
 ask_upstream (gpointer data)
 {
   GstLiveKitLayer *layer = data;
+  gint64 now = g_get_monotonic_time ();
 
   g_mutex_lock (&layer->lock);
   layer->key_frame_is_due = FALSE;
-  layer->last_key_frame_request_us = g_get_monotonic_time ();
+  layer->key_frames_until_us = MAX (layer->key_frames_until_us, now) + KEY_FRAME_INTERVAL;
   if (layer->n_unanswered++ == 0)
-    layer->first_unanswered_us = layer->last_key_frame_request_us;
+    layer->first_unanswered_us = now;
   layer->counters.n_key_frame_requests++;
   g_mutex_unlock (&layer->lock);
   layer->delegate.key_frame_wanted (layer, layer->delegate_data);
@@ -117,7 +119,7 @@ gst_livekit_layer_want_key_frame (GstLiveKitLayer * layer)
   g_mutex_lock (&layer->lock);
   is_due = layer->key_frame_is_due;
   layer->key_frame_is_due = TRUE;
-  wait_us = layer->last_key_frame_request_us + KEY_FRAME_INTERVAL - g_get_monotonic_time ();
+  wait_us = layer->key_frames_until_us - KEY_FRAME_INTERVAL - g_get_monotonic_time ();
   g_mutex_unlock (&layer->lock);
   if (is_due)
     return;
@@ -126,6 +128,19 @@ gst_livekit_layer_want_key_frame (GstLiveKitLayer * layer)
   else
     lk_loop_post_after (layer->loop, wait_us / G_TIME_SPAN_MILLISECOND + 1, ask_upstream_later,
         gst_livekit_layer_ref (layer), (GDestroyNotify) gst_livekit_layer_unref);
+}
+
+/* Asks again if that is long ago; does not use up what the server may ask for meanwhile. The next frame comes here, too. */
+static void
+await_key_frame (GstLiveKitLayer * layer)
+{
+  gboolean is_asked;
+
+  g_mutex_lock (&layer->lock);
+  is_asked = layer->key_frames_until_us > g_get_monotonic_time ();
+  g_mutex_unlock (&layer->lock);
+  if (!is_asked)
+    gst_livekit_layer_want_key_frame (layer);
 }
 
 static gboolean
@@ -343,7 +358,7 @@ on_frame (GstPad * pad, GstPadProbeInfo * info, gpointer data)
     watch_for_deafness (layer, !is_delta);
   }
   if (is_awaited && gst_livekit_share_may_resume (layer->share))
-    gst_livekit_layer_want_key_frame (layer);
+    await_key_frame (layer);
   if (!drop)
     align (layer, buffer);
   return drop ? GST_PAD_PROBE_DROP : GST_PAD_PROBE_OK;
@@ -397,7 +412,7 @@ gst_livekit_layer_start (GstLiveKitLayer * layer, GstBin * host, LkLoop * loop)
   layer->first_frame_us = layer->n_measured_bytes = 0;
   layer->is_red_refused = layer->is_stale = FALSE;
   layer->n_spatial_layers = 0;
-  layer->last_key_frame_request_us = -KEY_FRAME_INTERVAL;
+  layer->key_frames_until_us = 0;
   layer->key_frame_is_due = FALSE;
   layer->counters = (GstLiveKitLayerCounters) {
   0};
@@ -765,7 +780,7 @@ gst_livekit_layer_push (GstLiveKitLayer * layer, GstBuffer * buffer)
     gst_buffer_unref (buffer);
     if (verdict.is_awaited && gst_livekit_share_may_resume (layer->share)) {
       watch_for_deafness (layer, FALSE);
-      gst_livekit_layer_want_key_frame (layer);
+      await_key_frame (layer);
     }
     return flow;
   }
