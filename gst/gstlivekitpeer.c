@@ -12,13 +12,15 @@
 #include <stdio.h>
 #include <string.h>
 #include "gstlivekitelements.h"
+#include "gstlivekitjitter.h"
 #include "gstlivekitsdp.h"
 
 #define GST_CAT_DEFAULT gst_livekit_debug
 
 /* libnice paces its checks by 20 ms, which is most of the time that ICE takes on a good network; RFC 8445 §14.2 allows
- * 5. */
+ * 5, for the sake of networks. */
 #define STUN_PACING_MS 5
+#define LOOPBACK_STUN_PACING_MS 1
 #define LOOPBACK_STUN_TIMEOUT_MS 50
 /* RTCP as early as RFC 4585 lets us (AVPF, immediate feedback), or NACKs come too late to help: minimum interval, and a
  * bandwidth that makes RTCP's share no limit. */
@@ -377,9 +379,7 @@ static void
 on_rtpbin_new_jitterbuffer (GstElement * rtpbin, GstElement * jitterbuffer, guint session, guint ssrc,
     gpointer unused)
 {
-  /* It would hold the first packet for the whole latency, since it cannot know that the stream begins with it;
-   * LiveKit's server sends the first one first. */
-  g_object_set (jitterbuffer, "faststart-min-packets", 1, NULL);
+  gst_livekit_jitter_hasten (jitterbuffer);
   /* When a stream pauses (mute, nobody watching), it would ask for the packet that should be next, give that up as
    * lost, and drop it when it does come: the first of the key frame that the stream goes on with. */
   g_object_set (jitterbuffer, "rtx-next-seqnum", FALSE, NULL);
@@ -494,8 +494,8 @@ set_up_ice (GstLiveKitPeer * peer, const GstLiveKitPeerConfig * config)
    * given up the others: on one machine that need not take two seconds. */
   if (config->is_loopback) {
     g_signal_emit_by_name (ice, "add-local-ip-address", "127.0.0.1", &ok);
-    g_object_set (agent, "stun-initial-timeout", LOOPBACK_STUN_TIMEOUT_MS, "stun-reliable-timeout",
-        4 * LOOPBACK_STUN_TIMEOUT_MS, NULL);
+    g_object_set (agent, "stun-pacing-timer", LOOPBACK_STUN_PACING_MS, "stun-initial-timeout", LOOPBACK_STUN_TIMEOUT_MS,
+        "stun-reliable-timeout", 4 * LOOPBACK_STUN_TIMEOUT_MS, NULL);
   }
   if (config->stun_server)
     g_object_set (peer->webrtcbin, "stun-server", config->stun_server, NULL);
