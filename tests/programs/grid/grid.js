@@ -2,7 +2,10 @@
 // Joins the rooms of many cameras, shows them in a grid, and measures when each has a picture, and how old it is.
 'use strict';
 
-const { Room, RoomEvent, Track } = window.LivekitClient;
+const { Room, RoomEvent, Track, setLogLevel } = window.LivekitClient;
+
+// Lines of the console go to the test through the debugger.
+setLogLevel('warn');
 
 const N_BLOCKS = 32;
 const MARK_MODULUS = 0x1000000;
@@ -59,7 +62,7 @@ function show(camera, track) {
   camera.video.requestVideoFrameCallback((now) => watchFrames(camera, now));
 }
 
-function addCamera(id, reads) {
+function addCamera(id) {
   const figure = document.createElement('figure');
   const video = document.createElement('video');
 
@@ -67,14 +70,14 @@ function addCamera(id, reads) {
   video.autoplay = true;
   figure.append(video, id);
   document.getElementById('grid').append(figure);
-  const camera = { video, reads, first: null, frames: 0, last: null, ages: [], room: null };
+  const camera = { video, reads: false, first: null, frames: 0, last: null, ages: [], room: null };
 
   cameras.set(id, camera);
   return camera;
 }
 
-async function join({ id, url, token, reads }) {
-  const camera = addCamera(id, reads);
+async function join({ id, url, token }) {
+  const camera = addCamera(id);
 
   camera.room = new Room({ adaptiveStream: false, dynacast: false });
   camera.room.on(RoomEvent.TrackSubscribed, (track) => {
@@ -85,7 +88,7 @@ async function join({ id, url, token, reads }) {
   await camera.room.connect(url, token);
 }
 
-// list: [{ id, url, token, reads }]; joins a few at a time, and resolves when all rooms are joined.
+// list: [{ id, url, token }]; joins a few at a time, and resolves when all rooms are joined.
 window.joinAll = async (list, atOnce = 5) => {
   const rest = [...list];
 
@@ -124,8 +127,14 @@ window.grid = async () => [...cameras].map(([id, camera]) => ({
   colour: camera.video.videoWidth ? colourOf(camera.video) : 0,
 }));
 
-// The ages of the pictures that were shown since the last call, in milliseconds.
-window.ages = async (id) => cameras.get(id).ages.splice(0);
+// How many have had a picture.
+window.shown = async () => [...cameras.values()].filter((camera) => camera.first !== null).length;
+
+// The ages of the pictures that were shown since the last call, in milliseconds. Reading them begins with the first.
+window.ages = async (id) => {
+  cameras.get(id).reads = true;
+  return cameras.get(id).ages.splice(0);
+};
 
 window.leaveAll = async () => {
   await Promise.all([...cameras.values()].map((camera) => camera.room.disconnect()));
