@@ -22,6 +22,9 @@
 #define STUN_PACING_MS 5
 #define LOOPBACK_STUN_PACING_MS 1
 #define LOOPBACK_STUN_TIMEOUT_MS 50
+/* So long libnice looks for work at that pace when there is none left: its default, and once there is a connection. */
+#define ICE_PATIENCE_MS 5000
+#define CONNECTED_ICE_PATIENCE_MS 100
 /* RTCP as early as RFC 4585 lets us (AVPF, immediate feedback), or NACKs come too late to help: minimum interval, and a
  * bandwidth that makes RTCP's share no limit. */
 #define RTCP_MIN_INTERVAL (20 * GST_MSECOND)
@@ -129,6 +132,25 @@ gst_livekit_peer_verify_in_loop (GstLiveKitPeer * peer)
   gst_livekit_receive_gate_set_verified (peer->gate, TRUE);
 }
 
+static GObject *
+get_agent (GstLiveKitPeer * peer)
+{
+  g_autoptr (GObject) ice = NULL;
+  GObject *agent;
+
+  g_object_get (peer->webrtcbin, "ice-agent", &ice, NULL);
+  g_object_get (ice, "agent", &agent, NULL);
+  return agent;
+}
+
+static void
+set_ice_patience (GstLiveKitPeer * peer, guint ms)
+{
+  g_autoptr (GObject) agent = get_agent (peer);
+
+  g_object_set (agent, "idle-timeout", ms, NULL);
+}
+
 static void
 connection_state_in_turn (GstLiveKitPeer * peer, gpointer unused)
 {
@@ -141,6 +163,7 @@ connection_state_in_turn (GstLiveKitPeer * peer, gpointer unused)
       if (peer->is_connected && !peer->is_restarting)
         return;
       peer->is_restarting = FALSE;
+      set_ice_patience (peer, CONNECTED_ICE_PATIENCE_MS);
       gst_livekit_peer_verify_in_loop (peer);
       if (peer->has_failed)
         return;
@@ -200,11 +223,10 @@ gst_livekit_peer_get_silence_ms (GstLiveKitPeer * peer)
 void
 gst_livekit_peer_begin_ice_restart_in_loop (GstLiveKitPeer * peer)
 {
-  g_autoptr (GObject) ice = NULL, agent = NULL;
+  g_autoptr (GObject) agent = get_agent (peer);
   g_autofree gchar *first = g_uuid_string_random (), *second = g_uuid_string_random ();
 
-  g_object_get (peer->webrtcbin, "ice-agent", &ice, NULL);
-  g_object_get (ice, "agent", &agent, NULL);
+  set_ice_patience (peer, ICE_PATIENCE_MS);
   nice_agent_restart (NICE_AGENT (agent));
   g_free (peer->ice_ufrag);
   g_free (peer->ice_pwd);
@@ -483,11 +505,11 @@ on_webrtcbin_deep_element_added (GstBin * webrtcbin, GstBin * parent, GstElement
 static void
 set_up_ice (GstLiveKitPeer * peer, const GstLiveKitPeerConfig * config)
 {
-  g_autoptr (GObject) ice = NULL, agent = NULL;
+  g_autoptr (GObject) agent = get_agent (peer);
+  g_autoptr (GObject) ice = NULL;
   gboolean ok = TRUE;
 
   g_object_get (peer->webrtcbin, "ice-agent", &ice, NULL);
-  g_object_get (ice, "agent", &agent, NULL);
   g_object_set (agent, "upnp", FALSE, "stun-pacing-timer", STUN_PACING_MS, NULL);
   /* libnice sends from the address it is bound to, and nothing but loopback reaches loopback. Such a server may
    * announce addresses it does not listen on (--node-ip 127.0.0.1 does), and libnice nominates no pair before it has

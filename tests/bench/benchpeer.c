@@ -2,11 +2,11 @@
  *
  * benchpeer: runs a pipeline, or many copies of it, for the bench, and does as little besides as can be.
  *
- *   benchpeer [--copies N] [--feed FILE [--answer]] [--sent ELEMENT] [--received ELEMENT --branch TEXT] [--hash]
- *             PIPELINE
+ *   benchpeer [--copies N] [--first N] [--feed FILE [--answer]] [--sent ELEMENT] [--received ELEMENT --branch TEXT]
+ *             [--hash] PIPELINE
  *   benchpeer --load FILE ELEMENT
  *
- * "@" in the text of the pipeline is the number of the copy, in two digits. Lines on standard output are JSON objects
+ * "@" in the text of the pipeline is the number of the copy, in two digits or more. Lines on standard output are JSON objects
  * with "event", "t" (microseconds of the real time, which the Go peer knows, too) and "copy". Commands on standard
  * input: "play" (all copies, anew), "stop", "add" (a pad), "counts" (buffers so far, by copy), "frames" (what was seen
  * with --hash), "quit".
@@ -39,13 +39,14 @@ typedef struct
   GArray *sent, *received;      /* of Seen */
 } Copy;
 
-static gint opt_copies = 1;
+static gint opt_copies = 1, opt_first;
 static gchar *opt_feed, *opt_sent, *opt_received, *opt_branch, *opt_load;
 static gboolean opt_answer, opt_hash;
 static gchar **opt_rest;
 
 static const GOptionEntry entries[] = {
   {"copies", 0, 0, G_OPTION_ARG_INT, &opt_copies, "How many of the pipeline", "N"},
+  {"first", 0, 0, G_OPTION_ARG_INT, &opt_first, "The number of the first of them", "N"},
   {"feed", 0, 0, G_OPTION_ARG_FILENAME, &opt_feed, "H.264 for the appsrc called feed, 30 frames a second", "FILE"},
   {"answer", 0, 0, G_OPTION_ARG_NONE, &opt_answer, "Begin the file again when a key frame is asked for", NULL},
   {"sent", 0, 0, G_OPTION_ARG_STRING, &opt_sent, "Watch what leaves the source pad of this element", "ELEMENT"},
@@ -320,7 +321,7 @@ play (void)
 {
   stop ();
   for (guint i = 0; i < (guint) opt_copies; i++)
-    g_ptr_array_add (copies, copy_new (i));
+    g_ptr_array_add (copies, copy_new ((guint) opt_first + i));
   for (guint i = 0; i < copies->len; i++) {
     Copy *copy = g_ptr_array_index (copies, i);
 

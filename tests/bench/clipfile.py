@@ -5,7 +5,7 @@ import subprocess
 
 from peers import FOLDER
 
-SECONDS, FPS, REPEATED = 10, 30, 18
+SECONDS, FPS, REPEATED = 10, 30, 30
 # Part of the picture is noise, so that the bit rate is reached.
 TEXT = ('videotestsrc pattern=ball num-buffers={frames} ! {caps},width={width},height={height} ! timeoverlay ! '
         'mix.sink_0 '
@@ -33,20 +33,20 @@ def make_clip():
     return make('clip', width=1280, height=720, noise=320, kbits=3000)
 
 
-def make_long_clip():
+def make_long(short):
     """Those ten seconds many times over, which is longer than any row takes."""
-    short, file = make_clip(), FOLDER / 'clip-long.h264'
+    file = short.with_name(short.stem + '-long.h264')
     if not file.exists():
         file.write_bytes(short.read_bytes() * REPEATED)
     return file
 
 
-def make_timed_clip():
+def make_timed(long):
     """The same in MP4, for demuxers: a parser finds no times in a file that has none."""
-    file = FOLDER / 'clip-long.mp4'
+    file = long.with_suffix('.mp4')
     if not file.exists():
-        subprocess.run(['ffmpeg', '-v', 'error', '-y', '-framerate', str(FPS), '-i', str(make_long_clip()),
-                        '-c', 'copy', str(file)], check=True)
+        subprocess.run(['ffmpeg', '-v', 'error', '-y', '-framerate', str(FPS), '-i', str(long), '-c', 'copy', str(file)],
+                       check=True)
     return file
 
 

@@ -10,15 +10,19 @@ from stage import alternating, attempt
 
 SETTLE_SECONDS = 2
 # Less than what one stream brings in between, more than what is not media.
-BYTES_OF_A_COUNT = 5e5
+BYTES_OF_A_COUNT = 5e4
+# At a time: they cost more than what they watch.
+VIEWERS = 25
 
 
 def show_once(bench, rooms, count):
     """Until every stream has come to a viewer, who then goes. Without any the server pauses a track after ten seconds;
     once there was one, not before what start_server() says."""
-    with bench.stage():
-        viewer = Ours().receive(bench, count, rooms)
-        wait_flowing(viewer, count)
+    for first in range(0, count, VIEWERS):
+        with bench.stage():
+            viewer = Ours().receiver(bench, min(VIEWERS, count - first), rooms, 'video', '--first', first)
+            viewer.play()
+            wait_flowing(viewer, min(VIEWERS, count - first))
 
 
 def fresh_count(bench):
@@ -62,6 +66,15 @@ def publish(bench, peers, counts, number, seconds):
         for peer in alternating(peers, number):
             attempt(bench, 'publish', peer, lambda: publish_once(bench, peer, count, seconds), n=count,
                     round=number)
+
+
+def scale(bench, peers, counts, number, seconds):
+    """Streams so small that this machine has room for many, with the server."""
+    bench.use_files(bench.small_clip)
+    for count in counts:
+        for peer in alternating(peers, number):
+            attempt(bench, 'scale', peer, lambda: publish_once(bench, peer, count, seconds), n=count, round=number)
+    bench.use_files(bench.clip)
 
 
 def receive(bench, peers, counts, number, seconds):

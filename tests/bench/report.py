@@ -15,6 +15,7 @@ GOALS = [('publish', 'cpu', 'go', 1.0), ('publish', 'cpu', 'crate', 0.45), ('pub
          ('receive', 'pss', 'go', 0.6), ('publish', 'threads', 'crate', 0.5), ('receive', 'threads', 'crate', 0.5),
          ('publish', 'fds', 'crate', 0.5), ('receive', 'fds', 'crate', 0.5)]
 GOAL_COUNTS = {'cpu': (10, 50), 'pss': (10,), 'threads': (10, 50), 'fds': (10, 50)}
+FLAT = 'publish', 'receive', 'scale'
 # Sections of one table: the title, what its rows begin with, values.
 PLAIN = [
     ('Joining, ms', 'join', [('join', 'joined'), ('first', 'first frame')]),
@@ -103,15 +104,14 @@ class Report:
 
     def flatness(self):
         """Cost of one stream, by how many there are."""
-        rows = []
-        for row in ('publish', 'receive'):
+        rows, every = [], sorted({count for row in FLAT for count in self.counts(row)})
+        for row in FLAT:
             counts = self.counts(row)
             for peer in self.peers_of(row):
-                each = [self.median(row, peer, 'cpu', n=count) for count in counts]
-                rows.append([row, self.titles[peer]] + [number(value and value / count)
-                                                        for value, count in zip(each, counts)])
-        counts = sorted(set(self.counts('publish')) | set(self.counts('receive')))
-        return table(['CPU of one stream, %', ''] + ['N = %d' % count for count in counts], rows) if rows else ''
+                each = {count: self.median(row, peer, 'cpu', n=count) for count in counts}
+                rows.append([row, self.titles[peer]] + [number(each.get(count) and each[count] / count)
+                                                        for count in every])
+        return table(['CPU of one stream, %', ''] + ['N = %d' % count for count in every], rows) if rows else ''
 
     def plain(self, rows, keys):
         """A table with the rows of samples below each other, peer by peer."""
@@ -125,7 +125,8 @@ class Report:
 
     def sections(self):
         yield 'Goals', self.goals()
-        for row, title in (('publish', 'Publishing a file'), ('receive', 'Receiving')):
+        for row, title in (('publish', 'Publishing a file'), ('receive', 'Receiving'),
+                           ('scale', 'Publishing many small files, 320x180 and 200 kbit/s')):
             yield title, self.load(row) + self.costs(row)
         yield 'Cost of one stream', self.flatness()
         for title, start, keys in PLAIN:

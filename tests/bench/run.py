@@ -6,7 +6,7 @@
         [--add]]
 
 Builds or finds all in the cache folder ($XDG_CACHE_HOME or ~/.cache, gst-livekit); what cannot be had is named. All
-peers take turns in one run. Rows: publish, receive, join, first, twentieth, latency, load. Without --out nothing is
+peers take turns in one run. Rows: publish, receive, join, first, twentieth, latency, load, scale. Without --out nothing is
 written, only printed; with --add what is in that folder already is told as well. A whole run takes an hour and a half
 on a machine that should have nothing else to do.
 """
@@ -29,9 +29,9 @@ import probe  # noqa: E402
 from report import Report  # noqa: E402
 from stage import MeasureBench, Samples  # noqa: E402
 
-ROWS = ['publish', 'receive', 'join', 'first', 'twentieth', 'latency', 'load']
-FULL = {'counts': [1, 10, 50], 'rounds': 5, 'seconds': 10, 'times': 10, 'latency_seconds': 30}
-QUICK = {'counts': [1, 10], 'rounds': 1, 'seconds': 4, 'times': 3, 'latency_seconds': 8}
+ROWS = ['publish', 'receive', 'join', 'first', 'twentieth', 'latency', 'load', 'scale']
+FULL = {'counts': [1, 10, 50], 'scale': [1, 10, 50, 200], 'rounds': 5, 'seconds': 10, 'times': 10, 'latency_seconds': 30}
+QUICK = {'counts': [1, 10], 'scale': [1, 10], 'rounds': 1, 'seconds': 4, 'times': 3, 'latency_seconds': 8}
 
 
 def parse():
@@ -88,6 +88,8 @@ def measure(options, bench, all_peers):
                              settings['seconds'])
         if 'receive' in rows:
             costrows.receive(bench, of('ours', 'go', 'crate', 'floor'), settings['counts'], number, settings['seconds'])
+        if 'scale' in rows:
+            costrows.scale(bench, of('ours', 'go'), settings['scale'], number, settings['seconds'])
     if 'join' in rows:
         joinrows.join(bench, of('ours', 'go', 'go-single', 'crate', 'chromium'), settings['times'])
     if 'go' in by_name:

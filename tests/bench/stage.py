@@ -11,7 +11,7 @@ import time
 import urllib.request
 
 import probe
-from clipfile import make_clip, make_long_clip, make_small_clip, make_timed_clip
+from clipfile import make_clip, make_long, make_small_clip, make_timed
 from harness import Bench, Failure
 from lkserver import KEY, SECRET, free_ports
 
@@ -83,7 +83,12 @@ class MeasureBench(Staged, Bench):
         super().__init__('bench', build)
         self.samples, self.missing = samples, samples.missing
         self.clip, self.small_clip = make_clip(), make_small_clip()
-        self.long_clip, self.timed_clip = make_long_clip(), make_timed_clip()
+        self.use_files(self.clip)
+
+    def use_files(self, clip):
+        """What publish_file() reads."""
+        self.long_clip = make_long(clip)
+        self.timed_clip = make_timed(self.long_clip)
 
     def start_server(self, extra=None):
         [self.metrics_port] = free_ports(socket.SOCK_STREAM)

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """livekitsink to livekitsrc through the server: every frame once and in order, in both signalling versions."""
 
-from harness import by_clock, check, check_at_least, check_at_most, check_equal, in_long_runs, percentile, wait_until
+import pathlib
+import re
+
+from harness import (by_clock, check, check_at_least, check_at_most, check_equal, in_long_runs, let_pass, percentile,
+                     wait_until)
 from tcpproxy import TcpProxy
 from wholeness import check_digests, check_numbers, digests, numbers
 
@@ -249,6 +253,31 @@ def test_unlinked_pad(bench):
     watcher.wait_event('pad-added', pad='audio_0')
     wait_until(lambda: len(numbers(watcher)) >= 150, '150 frames')
     check_numbers(bench, numbers(watcher), 150)
+    watcher.end()
+    sender.end()
+
+
+def ice_waits(launch):
+    """How often libnice's threads have waited so far."""
+    waits = []
+    for task in pathlib.Path('/proc/%d/task' % launch.process.pid).iterdir():
+        if (task / 'comm').read_text().strip().endswith(':ice'):
+            waits.append(int(re.search(r'^voluntary_ctxt_switches:\s+(\d+)', (task / 'status').read_text(), re.M)[1]))
+    check(waits, 'there is no thread of libnice')
+    return sum(waits)
+
+
+def test_quiet_transport(bench):
+    """Once there is a connection, libnice does not look for one any more, hundreds of times a second."""
+    bench.start_server()
+    watcher = receiver(bench, 'vp8', audio=False)
+    sender = publisher(bench, 'vp8', audio=False)
+    wait_until(lambda: len(numbers(watcher)) >= 30, '30 frames')
+    before = [ice_waits(launch) for launch in (sender, watcher)]
+    let_pass(2)
+    waits = [ice_waits(launch) - count for launch, count in zip((sender, watcher), before)]
+    bench.note('in two seconds libnice waited %d times at the publisher, %d at the receiver', *waits)
+    check_at_most(max(waits), 100, 'waits of libnice')
     watcher.end()
     sender.end()
 
