@@ -22,7 +22,9 @@
 #define STUN_PACING_MS 5
 #define LOOPBACK_STUN_PACING_MS 1
 #define LOOPBACK_STUN_TIMEOUT_MS 50
-/* So long libnice looks for work at that pace when there is none left: its default, and once there is a connection. */
+/* So long libnice looks for work at that pace when there is none left, before it rests, having failed or not: at first,
+ * when a connection is lost (its default), and while there is one. */
+#define FIRST_ICE_PATIENCE_MS 1000
 #define ICE_PATIENCE_MS 5000
 #define CONNECTED_ICE_PATIENCE_MS 100
 /* RTCP as early as RFC 4585 lets us (AVPF, immediate feedback), or NACKs come too late to help: minimum interval, and a
@@ -178,6 +180,9 @@ connection_state_in_turn (GstLiveKitPeer * peer, gpointer unused)
         return;
       peer->is_connected = FALSE;
       peer->delegate.disconnected (peer, peer->delegate_data);
+      /* A server in which many join at once may never hear of the credentials that it has just answered with. */
+      if (state == GST_WEBRTC_PEER_CONNECTION_STATE_FAILED && !peer->was_connected)
+        gst_livekit_peer_restart_ice_in_loop (peer);
       return;
     case GST_WEBRTC_PEER_CONNECTION_STATE_NEW:
     case GST_WEBRTC_PEER_CONNECTION_STATE_CONNECTING:
@@ -510,7 +515,7 @@ set_up_ice (GstLiveKitPeer * peer, const GstLiveKitPeerConfig * config)
   gboolean ok = TRUE;
 
   g_object_get (peer->webrtcbin, "ice-agent", &ice, NULL);
-  g_object_set (agent, "upnp", FALSE, "stun-pacing-timer", STUN_PACING_MS, NULL);
+  g_object_set (agent, "upnp", FALSE, "stun-pacing-timer", STUN_PACING_MS, "idle-timeout", FIRST_ICE_PATIENCE_MS, NULL);
   /* libnice sends from the address it is bound to, and nothing but loopback reaches loopback. Such a server may
    * announce addresses it does not listen on (--node-ip 127.0.0.1 does), and libnice nominates no pair before it has
    * given up the others: on one machine that need not take two seconds. */
