@@ -72,7 +72,8 @@ struct _GstLiveKitPeer
   GHashTable *senders;          /* SSRC -> GstPad of the source, owned */
 
   /* OBJECT_LOCK of webrtcbin */
-  GWeakRef dtlsdec;
+  GWeakRef dtlsdec, dtlssrtpenc;
+  guint64 dtls_timer;
 };
 
 /* Runs @func (peer, result) on the loop unless the peer is closed meanwhile; @result is freed by @free_result. */

@@ -27,6 +27,9 @@
 #define FIRST_ICE_PATIENCE_MS 1000
 #define ICE_PATIENCE_MS 5000
 #define CONNECTED_ICE_PATIENCE_MS 100
+#define DTLS_LOOK_MS 200
+/* GstDtlsConnectionState, which has no header. */
+#define DTLS_CONNECTED 4
 /* RTCP as early as RFC 4585 lets us (AVPF, immediate feedback), or NACKs come too late to help: minimum interval, and a
  * bandwidth that makes RTCP's share no limit. */
 #define RTCP_MIN_INTERVAL (20 * GST_MSECOND)
@@ -201,6 +204,37 @@ static void
 on_webrtcbin_connection_state (GstElement * webrtcbin, GParamSpec * pspec, GstLiveKitPeer * peer)
 {
   gst_livekit_peer_post (peer, connection_state_in_loop, NULL, NULL);
+}
+
+static void watch_dtls (GstLiveKitPeer * peer);
+
+/* Two threads tell webrtcbin (1.22 at least) the state of DTLS as they have read it before, so that "connecting" may come
+ * last and stay. It is told again until it knows. */
+static void
+look_at_dtls_in_loop (gpointer data)
+{
+  GstLiveKitPeer *peer = data;
+  g_autoptr (GstElement) dtlssrtpenc = NULL;
+  gint state = 0;
+
+  peer->dtls_timer = 0;
+  if (peer->is_closed || peer->was_connected)
+    return;
+  dtlssrtpenc = g_weak_ref_get (&peer->dtlssrtpenc);
+  if (dtlssrtpenc)
+    g_object_get (dtlssrtpenc, "connection-state", &state, NULL);
+  if (state == DTLS_CONNECTED) {
+    GST_INFO_OBJECT (peer->webrtcbin, "DTLS is connected, told again");
+    g_object_notify (G_OBJECT (dtlssrtpenc), "connection-state");
+  }
+  watch_dtls (peer);
+}
+
+static void
+watch_dtls (GstLiveKitPeer * peer)
+{
+  peer->dtls_timer = lk_loop_post_after (peer->loop, DTLS_LOOK_MS, look_at_dtls_in_loop, gst_livekit_peer_ref (peer),
+      (GDestroyNotify) gst_livekit_peer_unref);
 }
 
 typedef struct
@@ -490,6 +524,8 @@ on_webrtcbin_deep_element_added (GstBin * webrtcbin, GstBin * parent, GstElement
     gst_livekit_receive_gate_attach (peer->gate, element);
   else if (g_str_equal (name, "dtlsdec"))
     g_weak_ref_set (&peer->dtlsdec, element);
+  else if (g_str_equal (name, "dtlssrtpenc"))
+    g_weak_ref_set (&peer->dtlssrtpenc, element);
   else if (g_str_equal (name, "rtpssrcdemux"))
     gst_livekit_receive_gate_set_demux (peer->gate, element);
   else if (g_str_equal (name, "rtpsession"))
@@ -618,6 +654,7 @@ gst_livekit_peer_new (GstBin * host, LkLoop * loop, const GstLiveKitPeerConfig *
   peer->recv_sections = g_ptr_array_new_with_free_func (recv_section_free);
   peer->local_candidates = g_ptr_array_new_with_free_func (g_free);
   g_weak_ref_init (&peer->dtlsdec, NULL);
+  g_weak_ref_init (&peer->dtlssrtpenc, NULL);
   g_mutex_init (&peer->senders_lock);
   peer->senders = g_hash_table_new_full (NULL, NULL, NULL, gst_object_unref);
 
@@ -627,6 +664,7 @@ gst_livekit_peer_new (GstBin * host, LkLoop * loop, const GstLiveKitPeerConfig *
   set_up_ice (peer, config);
   gst_bin_add (host, webrtcbin);
   gst_element_sync_state_with_parent (webrtcbin);
+  watch_dtls (peer);
   return peer;
 }
 
@@ -651,6 +689,7 @@ gst_livekit_peer_unref (GstLiveKitPeer * peer)
   g_clear_pointer (&peer->remote_sdp, gst_sdp_message_free);
   g_clear_pointer (&peer->mid_to_track, g_hash_table_unref);
   g_weak_ref_clear (&peer->dtlsdec);
+  g_weak_ref_clear (&peer->dtlssrtpenc);
   g_hash_table_unref (peer->senders);
   g_mutex_clear (&peer->senders_lock);
   gst_livekit_receive_gate_unref (peer->gate);
@@ -708,6 +747,7 @@ gst_livekit_peer_close_in_loop (GstLiveKitPeer * peer, GDestroyNotify done, gpoi
 
   lk_loop_assert_current (peer->loop);
   peer->is_closed = TRUE;
+  lk_loop_cancel (peer->loop, &peer->dtls_timer);
   gst_livekit_receive_gate_close (peer->gate);
   gst_livekit_peer_drop_turns_in_loop (peer);
   for (guint i = 0; i < peer->send_sections->len; i++)
