@@ -282,6 +282,19 @@ def test_quiet_transport(bench):
     sender.end()
 
 
+def test_missed_dtls(bench):
+    """webrtcbin does not hear that DTLS is connected, as after a race of its threads: it is told again."""
+    bench.start_server()
+    watcher = receiver(bench, 'vp8', '--miss-dtls', audio=False)
+    sender = publisher(bench, 'vp8', '--miss-dtls', audio=False)
+    for launch in (watcher, sender):
+        launch.wait_event('dtls-missed')
+        launch.wait_event('livekit-connection', state='connected')
+    wait_until(lambda: len(numbers(watcher)) >= 30, '30 frames')
+    watcher.end()
+    sender.end()
+
+
 def test_decodebin(bench):
     """livekitsrc tracks='*/video' ! decodebin3 in a room that also has audio."""
     bench.start_server()

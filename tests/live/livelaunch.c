@@ -24,6 +24,9 @@
 
 #define CYCLE_DEADLINE_US (60 * G_USEC_PER_SEC)
 #define SETTLE_DEADLINE_US (3 * G_USEC_PER_SEC)
+/* GstDtlsConnectionState, which has no header. */
+#define DTLS_CONNECTED 4
+#define MISSED_DTLS_MS 300
 #define POLL_US 2000
 #define DECLARED_LATENCY (2 * GST_SECOND)
 
@@ -46,6 +49,7 @@ typedef struct
 } App;
 
 static gchar **opt_caps, **opt_watch, **opt_branch, **opt_paint, **opt_read, **opt_digest, **opt_declare, **opt_beep;
+static gboolean opt_miss_dtls;
 static gint opt_cycles, opt_until = 20, opt_pads = 1, opt_clock_ppm, opt_lose;
 static gboolean opt_stay, opt_rtp;
 static gchar *opt_layers;
@@ -59,6 +63,7 @@ static const GOptionEntry entries[] = {
   {"digest", 'd', 0, G_OPTION_ARG_STRING_ARRAY, &opt_digest, "Print digests of buffers that reach it", "ELEMENT"},
   {"declare", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_declare, "Make it declare 2 s of latency", "ELEMENT"},
   {"rtp", 0, 0, G_OPTION_ARG_NONE, &opt_rtp, "Count the packets that are sent, for the command", NULL},
+  {"miss-dtls", 0, 0, G_OPTION_ARG_NONE, &opt_miss_dtls, "Let webrtcbin miss that DTLS is connected", NULL},
   {"lose", 0, 0, G_OPTION_ARG_INT, &opt_lose, "Lose each Nth packet of Opus that comes in", "N"},
   {"layers", 0, 0, G_OPTION_ARG_STRING, &opt_layers, "Make a vp8enc write two temporal layers", "ELEMENT"},
   {"caps", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_caps, "Print the caps that leave it", "ELEMENT"},
@@ -799,6 +804,56 @@ parse (int *argc, char ***argv)
   return pipeline;
 }
 
+/* As after a race in webrtcbin 1.22: DTLS is connected, and it has not heard of it. */
+
+typedef struct
+{
+  GstElement *dtlssrtpenc;
+  gulong handler;               /* webrtcbin's */
+} MissedDtls;
+
+static gboolean
+hear_again (gpointer data)
+{
+  MissedDtls *missed = data;
+
+  g_signal_handler_unblock (missed->dtlssrtpenc, missed->handler);
+  gst_object_unref (missed->dtlssrtpenc);
+  g_free (missed);
+  emit (gst_structure_new_empty ("dtls-missed"));
+  return G_SOURCE_REMOVE;
+}
+
+/* It is told more than once. */
+static gboolean
+hear_again_when_connected (gpointer data)
+{
+  MissedDtls *missed = data;
+  gint state;
+
+  g_object_get (missed->dtlssrtpenc, "connection-state", &state, NULL);
+  if (state != DTLS_CONNECTED)
+    return G_SOURCE_CONTINUE;
+  g_timeout_add (MISSED_DTLS_MS, hear_again, missed);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+miss_dtls (GstBin * pipeline, GstBin * bin, GstElement * element, gpointer unused)
+{
+  GstElementFactory *factory = gst_element_get_factory (element);
+  MissedDtls *missed;
+
+  if (factory == NULL || !g_str_equal (GST_OBJECT_NAME (factory), "dtlssrtpenc"))
+    return;
+  missed = g_new0 (MissedDtls, 1);
+  missed->dtlssrtpenc = gst_object_ref (element);
+  missed->handler = g_signal_handler_find (element, G_SIGNAL_MATCH_ID | G_SIGNAL_MATCH_DETAIL,
+      g_signal_lookup ("notify", G_TYPE_OBJECT), g_quark_from_static_string ("connection-state"), NULL, NULL, NULL);
+  g_signal_handler_block (element, missed->handler);
+  g_timeout_add (POLL_US / 1000, hear_again_when_connected, missed);
+}
+
 static void
 use_fast_clock (GstElement * pipeline)
 {
@@ -828,6 +883,8 @@ main (int argc, char **argv)
 
     vpx_layers_set_up (encoder);
   }
+  if (opt_miss_dtls)
+    g_signal_connect (app.pipeline, "deep-element-added", G_CALLBACK (miss_dtls), NULL);
   if (opt_lose > 0)
     rtp_watch_lose (GST_BIN (app.pipeline), (guint) opt_lose);
   if (opt_rtp)
