@@ -11,29 +11,24 @@
 
 typedef struct
 {
-  gatomicrefcount ref_count;
   GMutex lock;
   GCond changed;
   gboolean is_drained;
 } Beginning;
 
-static Beginning *
-beginning_ref (Beginning * beginning)
-{
-  g_atomic_ref_count_inc (&beginning->ref_count);
-  return beginning;
-}
-
 static void
-beginning_unref (gpointer data)
+beginning_clear (gpointer data)
 {
   Beginning *beginning = data;
 
-  if (!g_atomic_ref_count_dec (&beginning->ref_count))
-    return;
   g_mutex_clear (&beginning->lock);
   g_cond_clear (&beginning->changed);
-  g_free (beginning);
+}
+
+static void
+beginning_unref (gpointer beginning)
+{
+  g_atomic_rc_box_release_full (beginning, beginning_clear);
 }
 
 static GstPadProbeReturn
@@ -68,15 +63,14 @@ add_probe (GstElement * jitterbuffer, const gchar * name, GstPadProbeType type, 
 {
   g_autoptr (GstPad) pad = gst_element_get_static_pad (jitterbuffer, name);
 
-  gst_pad_add_probe (pad, type, callback, beginning_ref (beginning), beginning_unref);
+  gst_pad_add_probe (pad, type, callback, g_atomic_rc_box_acquire (beginning), beginning_unref);
 }
 
 void
 gst_livekit_jitter_hasten (GstElement * jitterbuffer)
 {
-  Beginning *beginning = g_new0 (Beginning, 1);
+  Beginning *beginning = g_atomic_rc_box_new0 (Beginning);
 
-  g_atomic_ref_count_init (&beginning->ref_count);
   g_mutex_init (&beginning->lock);
   g_cond_init (&beginning->changed);
   /* It would hold the first packet for the whole latency, since it cannot know that the stream begins with it;

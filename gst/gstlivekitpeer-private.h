@@ -73,6 +73,7 @@ struct _GstLiveKitPeer
 
   /* OBJECT_LOCK of webrtcbin */
   GWeakRef dtlsdec, dtlssrtpenc;
+  /* the loop */
   guint64 dtls_timer;
 };
 

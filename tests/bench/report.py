@@ -106,11 +106,9 @@ class Report:
         """Cost of one stream, by how many there are."""
         rows, every = [], sorted({count for row in FLAT for count in self.counts(row)})
         for row in FLAT:
-            counts = self.counts(row)
             for peer in self.peers_of(row):
-                each = {count: self.median(row, peer, 'cpu', n=count) for count in counts}
-                rows.append([row, self.titles[peer]] + [number(each.get(count) and each[count] / count)
-                                                        for count in every])
+                costs = [(self.median(row, peer, 'cpu', n=count), count) for count in every]
+                rows.append([row, self.titles[peer]] + [number(cost and cost / count) for cost, count in costs])
         return table(['CPU of one stream, %', ''] + ['N = %d' % count for count in every], rows) if rows else ''
 
     def plain(self, rows, keys):

@@ -6,8 +6,8 @@
         [--add]]
 
 Builds or finds all in the cache folder ($XDG_CACHE_HOME or ~/.cache, gst-livekit); what cannot be had is named. All
-peers take turns in one run. Rows: publish, receive, join, first, twentieth, latency, load, scale. Without --out nothing is
-written, only printed; with --add what is in that folder already is told as well. A whole run takes an hour and a half
+peers take turns in one run. Rows: publish, receive, join, first, twentieth, latency, load, scale. Without --out
+nothing is written, only printed; with --add what is in that folder already is told as well. A whole run takes an hour and a half
 on a machine that should have nothing else to do.
 """
 
@@ -30,7 +30,8 @@ from report import Report  # noqa: E402
 from stage import MeasureBench, Samples  # noqa: E402
 
 ROWS = ['publish', 'receive', 'join', 'first', 'twentieth', 'latency', 'load', 'scale']
-FULL = {'counts': [1, 10, 50], 'scale': [1, 10, 50, 200], 'rounds': 5, 'seconds': 10, 'times': 10, 'latency_seconds': 30}
+FULL = {'counts': [1, 10, 50], 'scale': [1, 10, 50, 200], 'rounds': 5, 'seconds': 10, 'times': 10,
+        'latency_seconds': 30}
 QUICK = {'counts': [1, 10], 'scale': [1, 10], 'rounds': 1, 'seconds': 4, 'times': 3, 'latency_seconds': 8}
 
 
