@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gstlivekitpeer-private: shared by gstlivekitpeer.c (life, transport, pads), -sdp.c (negotiation) and -turns.c (what
+/* gstlivekitpeer-private: shared by gstlivekitpeer.c (life, pads), -transport.c, -sdp.c (negotiation) and -turns.c (what
  * webrtcbin is told, and when). */
 #pragma once
 
@@ -91,8 +91,14 @@ void gst_livekit_peer_begin_operation_in_loop (GstLiveKitPeer * peer);
 void gst_livekit_peer_end_operation (GstLiveKitPeer * peer);
 void gst_livekit_peer_drop_turns_in_loop (GstLiveKitPeer * peer);
 void gst_livekit_peer_fail_in_loop (GstLiveKitPeer * peer, const gchar * why);
+/* gstlivekitpeer-transport.c. The handlers of webrtcbin's signals come on its threads. */
 void gst_livekit_peer_begin_ice_restart_in_loop (GstLiveKitPeer * peer);
 void gst_livekit_peer_verify_in_loop (GstLiveKitPeer * peer);
+void gst_livekit_peer_set_up_ice (GstLiveKitPeer * peer, const GstLiveKitPeerConfig * config);
+void gst_livekit_peer_watch_dtls_in_loop (GstLiveKitPeer * peer);
+void gst_livekit_peer_on_connection_state (GstElement * webrtcbin, GParamSpec * pspec, GstLiveKitPeer * peer);
+void gst_livekit_peer_on_ice_candidate (GstElement * webrtcbin, guint mline_index, const gchar * text,
+    GstLiveKitPeer * peer);
 /* gstlivekitpeer-send.c. @event: an upstream GstForceKeyUnit, taken; it goes to the source that sends its SSRC. */
 void gst_livekit_peer_route_key_unit (GstLiveKitPeer * peer, GstEvent * event);
 void gst_livekit_send_section_free (gpointer section);
